@@ -1,0 +1,35 @@
+"""The command line: errors that a user can act on are one sentence, not a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from json import JSONDecodeError
+
+from singer_sdk.exceptions import ConfigValidationError, FatalAPIError
+
+from tap_calltouch.tap import InvalidStateError, TapCalltouch
+
+
+def main() -> None:
+    """Run the tap.
+
+    Exit codes: 0 if everything asked for was written, 1 on an error or if nobody reads the
+    output, 128 and the signal's number if a signal ended it.
+    """
+    try:
+        TapCalltouch.cli()
+    except BrokenPipeError:
+        # Nobody reads: keep the interpreter from writing once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (ConfigValidationError, FatalAPIError, InvalidStateError) as error:
+        TapCalltouch.logger.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback
+        sys.exit(1)
+    except JSONDecodeError as error:
+        TapCalltouch.logger.error("A config, state or catalog file is not JSON: %s.", error)  # noqa: TRY400
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

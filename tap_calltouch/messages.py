@@ -1,0 +1,130 @@
+"""Singer messages to stdout: whole lines in large blocks, whatever signal arrives."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+from singer_sdk.contrib.msgspec import enc_hook
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter, SingerMessageType
+from singer_sdk.singerlib.messages import Message
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+BLOCK_SIZE = 128 * 1024
+# A pipe that can be written to takes at least this much without blocking (POSIX: PIPE_BUF is 512
+# or more, 4096 on Linux), so that a signal is noticed even while the target does not read.
+WRITE_SIZE = getattr(select, "PIPE_BUF", 512)
+LAST_WORDS_SECONDS = 1.5
+
+
+class BlockWriter(GenericSingerWriter[bytes, Message]):
+    """Encodes messages with msgspec and writes them in blocks of whole lines.
+
+    Records wait in a block; any other message is written at once, after them. A termination signal
+    ends the output with a whole line, the last STATE once more, if the target reads it in time.
+    """
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
+        self._block = bytearray()
+        self._last_state = b""
+        self._writing = False
+        self._exit_code: int | None = None
+        self._deadline = float("inf")
+
+    @override
+    def serialize_message(self, message: Message) -> bytes:
+        return self._encoder.encode(message.to_dict())
+
+    @override
+    def write_message(self, message: Message) -> None:
+        if message.type is SingerMessageType.RECORD:
+            self._encoder.encode_into(message.to_dict(), self._block, -1)
+            self._block += b"\n"
+            if len(self._block) >= BLOCK_SIZE:
+                self.flush()
+            return
+        line = self.serialize_message(message) + b"\n"
+        self._block += line
+        self.flush()
+        if message.type is SingerMessageType.STATE:
+            self._last_state = line
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            BrokenPipeError: If nobody reads any more.
+            SystemExit: If a signal arrived meanwhile.
+        """
+        block, self._block = self._block, bytearray()
+        self._writing = True
+        try:
+            self._write(block)
+        finally:
+            self._writing = False
+        if self._exit_code is not None:
+            self._end()
+
+    def terminate(self, exit_code: int) -> None:
+        """End the process from a signal handler, at once or after the line that is being written.
+
+        Records that wait are dropped: they belong to a window that is not complete.
+
+        Args:
+            exit_code: What the process exits with.
+
+        Raises:
+            SystemExit: If no line is being written.
+        """
+        if self._exit_code is None:
+            self._exit_code = exit_code
+            self._deadline = time.monotonic() + LAST_WORDS_SECONDS
+        if not self._writing:
+            self._end()
+
+    def _end(self) -> NoReturn:
+        self._block.clear()
+        self._writing = True  # so that a second signal does not interrupt
+        self._write(self._last_state, to_the_end=True)
+        raise SystemExit(self._exit_code)
+
+    def _write(self, block: bytes | bytearray, *, to_the_end: bool = False) -> None:
+        try:
+            descriptor = sys.stdout.fileno()
+        except (AttributeError, io.UnsupportedOperation):
+            sys.stdout.write(block.decode())  # a test that captures the output
+            return
+        sys.stdout.flush()
+        end = len(block)
+        written = 0
+        with memoryview(block) as view:
+            while written < end:
+                if self._exit_code is not None:
+                    if time.monotonic() > self._deadline:
+                        return  # the target is stuck
+                    if not to_the_end:  # only to the end of the line that is begun
+                        end = block.find(b"\n", written - 1) + 1 if written else 0
+                        to_the_end = True
+                        continue
+                if _is_writable(descriptor):
+                    written += os.write(descriptor, view[written : min(end, written + WRITE_SIZE)])
+
+
+def _is_writable(descriptor: int) -> bool:
+    """Wait a little until a write does not block."""
+    if sys.platform == "win32":  # where select takes sockets only
+        return True
+    return bool(select.select([], [descriptor], [], 0.1)[1])

@@ -1,0 +1,66 @@
+"""Keeps the token out of every log line, whoever writes it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from functools import cache
+from urllib.parse import quote, quote_plus
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+MASK = "***"
+
+
+def redact(text: str, token: str) -> str:
+    """Mask a token in a text, as it is and in each form that URLs and JSON give it.
+
+    Args:
+        text: Any text.
+        token: The token.
+
+    Returns:
+        The text with `***` for the token.
+    """
+    return _forms(token).sub(MASK, text) if token else text
+
+
+@cache
+def _forms(token: str) -> re.Pattern[str]:
+    forms = {token, quote(token), quote(token, safe=""), quote_plus(token)}
+    forms |= {quote(form, safe="") for form in forms}
+    forms |= {json.dumps(form)[1:-1] for form in forms} | {repr(form)[1:-1] for form in forms}
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats as another formatter does, tracebacks and extra fields included, and masks."""
+
+    def __init__(self, inner: logging.Formatter, token: str) -> None:
+        super().__init__()
+        self.inner = inner
+        self._token = token
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(self.inner.format(record), self._token)
+
+
+def redact_logs(token: str) -> None:
+    """Mask a token in what the handlers that exist now write from now on.
+
+    Args:
+        token: The token.
+    """
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        inner = handler.formatter or logging.Formatter()
+        if isinstance(inner, RedactingFormatter):
+            inner = inner.inner
+        handler.setFormatter(RedactingFormatter(inner, token))

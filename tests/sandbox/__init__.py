@@ -1,0 +1,11 @@
+"""A local Calltouch API: a real HTTP server that behaves as the vendor documents it.
+
+It is written from the vendor's page alone and shares nothing with the tap, so that the tap's tests
+compare two independent readings of that page.
+"""
+
+from tests.sandbox.faults import Call, Fault
+from tests.sandbox.journal import Journal
+from tests.sandbox.server import Sandbox
+
+__all__ = ["Call", "Fault", "Journal", "Sandbox"]

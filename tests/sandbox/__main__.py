@@ -1,0 +1,90 @@
+"""Runs a command against a sandbox: `python -m tests.sandbox [OPTIONS] -- COMMAND...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from tests.sandbox.clock import MOSCOW
+from tests.sandbox.journal import Journal
+from tests.sandbox.server import Sandbox
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.sandbox",
+        description="Start a local Calltouch API, run COMMAND with TAP_CALLTOUCH_* set for it, "
+        "and leave with its status.",
+    )
+    parser.add_argument("--sites", type=int, default=2, metavar="N")
+    parser.add_argument("--days", type=int, default=90, metavar="N")
+    parser.add_argument("--requests-per-day", type=int, default=20, metavar="N", help="and site")
+    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--until",
+        type=date.fromisoformat,
+        default=datetime.now(MOSCOW).date(),
+        metavar="YYYY-MM-DD",
+        help="the last day with requests; default: today, up to this moment",
+    )
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--token", default=Sandbox.token)
+    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the command and return its exit status."""
+    options = _arguments()
+    sites = [101 + index for index in range(options.sites)]
+    first_day = options.until - timedelta(days=options.days - 1)
+    journal = Journal(
+        sites, first_day, options.until, options.requests_per_day, options.seed, sample=False
+    )
+    sandbox = Sandbox(
+        journal,
+        token=options.token,
+        latency=options.latency,
+        now=lambda: datetime.now(timezone.utc),
+    )
+    with sandbox:
+        return _run(
+            options.command,
+            {
+                "TAP_CALLTOUCH_API_URL": sandbox.url,
+                "TAP_CALLTOUCH_API_TOKEN": options.token,
+                "TAP_CALLTOUCH_SITE_IDS": json.dumps(sites),
+                "TAP_CALLTOUCH_START_DATE": first_day.isoformat(),
+            },
+        )
+
+
+def _run(command: list[str], variables: dict[str, str]) -> int:
+    try:
+        process = subprocess.Popen(command, env={**os.environ, **variables})
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 127
+
+    def forward(number: int, _: FrameType | None) -> None:
+        process.send_signal(number)
+
+    with process:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, forward)
+        status = process.wait()
+    # A shell says 128 and the signal's number.
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""Makes the requests of one site on one day from a seed: always the same ones."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.sandbox import pools
+from tests.sandbox.clock import MOSCOW, stamp
+
+if TYPE_CHECKING:
+    from tests.sandbox.pools import Traffic, Visitor
+
+Record = dict[str, Any]
+
+#: How long before its request a session may have been, at most.
+SESSION_AGE = timedelta(days=21)
+
+# Ids grow with the day and leave room for a busy one.
+_IDS_PER_DAY = 100_000
+_FIRST_ORDINAL = 730_000
+_WEEK = (1.2, 1.25, 1.2, 1.2, 1.15, 0.6, 0.4)
+
+
+def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -> list[Record]:
+    """Return one site's requests of one day, in order of creation.
+
+    Args:
+        seed: the journal's seed.
+        site: the site's id.
+        shift: moves the ids, so that two sites share some of them and not all.
+        day: the day, in Moscow.
+        per_day: how many requests a usual day brings.
+    """
+    rand = random.Random(f"{seed}:{site}:{day.isoformat()}")
+    season = 1 + 0.25 * math.sin((day.timetuple().tm_yday - 45) / 365.25 * 4 * math.pi)
+    count = round(per_day * _WEEK[day.weekday()] * season * rand.uniform(0.85, 1.15))
+    moments = sorted(_moment(rand) for _ in range(count))
+    if count and day.toordinal() % 5 == 0:
+        # The first and the last instant of a day are where a wrong border shows.
+        moments[0], moments[-1] = (0, moments[-1]) if count == 1 else (0, 86_399_999)
+    midnight = datetime.combine(day, time(), MOSCOW)
+    start = round(midnight.timestamp() * 1000)
+    people = pools.visitors(seed, site)
+    first = (day.toordinal() - _FIRST_ORDINAL) * _IDS_PER_DAY + shift
+    return [
+        _Maker(rand, site, first + index, people, midnight, moment).record(start + moment)
+        for index, moment in enumerate(moments)
+    ]
+
+
+def _moment(rand: random.Random) -> int:
+    hour = pools.HOURS[int(rand.random() * len(pools.HOURS))]
+    return hour * 3_600_000 + int(rand.random() * 3_600_000)
+
+
+class _Maker:
+    """Makes one request."""
+
+    def __init__(
+        self,
+        rand: random.Random,
+        site: int,
+        number: int,
+        people: tuple[Visitor, ...],
+        midnight: datetime,
+        moment: int,
+    ) -> None:
+        self.random = rand.random
+        self.site = site
+        self.id = number
+        self.visitor = self.pick(people)
+        self.local = midnight + timedelta(seconds=moment // 1000)
+        self.host = f"https://site{site}.example/"
+
+    def pick(self, pool: Any) -> Any:
+        # Several times faster than Random.choice.
+        return pool[int(self.random() * len(pool))]
+
+    def number(self, low: int, high: int) -> int:
+        return low + int(self.random() * (high - low))
+
+    def record(self, epoch_ms: int) -> Record:
+        traffic: Traffic = self.pick(pools.TRAFFIC)
+        visitor = self.visitor
+        subject = self.pick(pools.SUBJECTS)
+        attrs = {"param1": "value1", "utm_id": str(self.id)} if self.random() < 0.3 else None
+        session = self.session(traffic, attrs) if self.random() > 0.04 else None
+        orders = self.orders(epoch_ms, session) if session and self.random() < 0.2 else []
+        target, unique = self.random() < 0.7, self.random() < 0.8
+        ads = traffic.ads if session and self.random() < 0.9 else None
+        external = (
+            self.pick(pools.EXTERNAL_NUMBERS).format(self.id) if self.random() < 0.08 else None
+        )
+        return {
+            "date": epoch_ms,
+            "comments": self.comments(),
+            "requestType": self.pick(pools.REQUEST_TYPES),
+            "dateStr": stamp(self.local),
+            "manager": self.pick(pools.MANAGERS),
+            "session": session,
+            "subject": subject,
+            "uniqTargetRequest": target and unique,
+            "requestUrl": self.host + self.pick(pools.PAGES),
+            "siteId": self.site,
+            "mapVisits": self.visits(session) if session else [],
+            "uniqueRequest": unique,
+            "widgetInfo": self.widget() if subject in pools.WIDGET_SUBJECTS else None,
+            "RequestTags": [
+                {"category": "", "type": self.pick(pools.TAG_TYPES), "names": [*names]}
+                for names in (self.pick(pools.TAG_NAMES) for _ in range(self.number(0, 4)))
+            ],
+            "requestNumber": external or str(self.id),
+            "requestId": self.id,
+            "client": self.client(),
+            "orders": orders,
+            "targetRequest": target,
+            "status": self.pick(("NOT_SET", "NOT_SET", "PROCESSED")),
+            "order": orders[0] if orders and self.random() < 0.9 else None,
+            "yandexDirect": self.ads(traffic, "adId") if ads == "yandex" else None,
+            "googleAdWords": self.ads(traffic, "creativeId") if ads == "google" else None,
+            "dcm": self.dcm(),
+            "customFields": self.custom_fields(),
+            "attrs": dict(attrs) if attrs else None,
+            "ctClientId": visitor.ct_client if session else None,
+            "ctGlobalId": visitor.ct_global if session else None,
+        }
+
+    def session(self, traffic: Traffic, attrs: dict[str, str] | None) -> Record:
+        # Most sessions are the visit that sent the form; some are weeks old.
+        seconds = self.number(15, 3600)
+        if self.random() < 0.15:
+            seconds = self.number(86_400, int(SESSION_AGE.total_seconds()))
+        return {
+            "keywords": traffic.phrase,
+            **self.visitor.session,
+            **traffic.fields,
+            "url": self.host + self.pick(pools.PAGES),
+            "sessionId": self.id + 400_000_000,
+            "sessionDate": stamp(self.local - timedelta(seconds=seconds)),
+            "additionalTags": [],
+            "attrs": attrs,
+        }
+
+    def visits(self, session: Record) -> list[Record]:
+        """Return the visits before the request; the session's own is the last."""
+        count = self.pick((0, 1, 1, 2, 2, 3, 4, 6))
+        visits = []
+        for back in range(count - 1, -1, -1):
+            traffic: Traffic = self.pick(pools.TRAFFIC)
+            moment = self.local - timedelta(days=23 + back, seconds=self.number(0, 80_000))
+            visits.append(
+                {
+                    **traffic.fields,
+                    "sessionDate": stamp(moment),
+                    **self.visitor.visit,
+                    "sessionId": session["sessionId"] - back * 1013,
+                    "url": self.host + self.pick(pools.PAGES),
+                    "additionalTags": [],
+                    "keyword": traffic.phrase,
+                }
+            )
+        if visits:
+            own = {"keyword": session["keywords"]}
+            visits[-1].update({key: session[key] for key in visits[-1] if key in session} | own)
+            visits[-1]["additionalTags"] = []
+        return visits
+
+    def orders(self, epoch_ms: int, session: Record) -> list[Record]:
+        orders = []
+        for index in range(self.number(1, 3)):
+            number, amount = self.id * 2 + index, self.number(5, 900) * 100
+            money, status = f"{amount}.0000", self.pick(pools.ORDER_STATUSES)
+            delay = self.number(60, 5 * 86_400)
+            orders.append(
+                {
+                    "orderId": number,
+                    "callId": None,
+                    "dateCreated": (epoch_ms // 1000 + delay) * 1000,
+                    "status": status,
+                    "realSum": money,
+                    "offered": None,
+                    "sent": (self.local + timedelta(seconds=delay)).strftime("%d.%m.%Y"),
+                    "sum": money,
+                    "isMarked": None,
+                    "commentsCount": 0,
+                    "currentAmount": amount,
+                    "orderNumber": self.pick((str(number), f"СДЕЛКА-{number}")),
+                    "orderSum": money,
+                    "orderStatus": status,
+                    "orderComments": self.pick(pools.ORDER_COMMENTS),
+                    "session": {**session, "additionalTags": []},
+                }
+            )
+        return orders
+
+    def comments(self) -> list[Record]:
+        return [
+            {
+                "commentId": self.id * 3 + index,
+                "requestId": self.id,
+                "comment": self.pick(pools.COMMENTS),
+                "partyId": 19_688 + index,
+                "partyName": self.pick(("API", "operator@example.ru")),
+            }
+            for index in range(self.pick((0, 0, 0, 1, 1, 2)))
+        ]
+
+    def client(self) -> Record:
+        person, mail = self.visitor, self.visitor.email
+        phone = {"phoneNumber": person.phone, "phoneType": "OTHER"}
+        return {
+            "fio": person.name,
+            "clientId": person.client_id,
+            "phones": [phone] if self.random() > 0.05 else [],
+            "contacts": [{"contactType": "EMAIL", "contactValue": mail}] if mail else [],
+        }
+
+    def widget(self) -> Record:
+        phone = {"name": "Номер телефона", "value": "+" + self.visitor.phone}
+        name = {"name": "Имя", "value": self.visitor.name}
+        return {"fields": [name, {**phone, "type": "phone", "title": None}]}
+
+    def custom_fields(self) -> list[Record]:
+        if self.random() > 0.2:
+            return []
+        values = {"name": self.visitor.name, "birthday": f"19{self.number(60, 99)}-07-15"}
+        return [{"field": field, "value": value} for field, value in values.items()]
+
+    def ads(self, traffic: Traffic, ad_key: str) -> Record:
+        return {
+            "campaignId": traffic.campaign,
+            "adGroupId": self.number(5 * 10**9, 6 * 10**11),
+            # Real ids of this kind are beyond what a double can hold.
+            ad_key: 17 * 10**17 + self.id,
+            "criteriaId": self.number(10**9, 5 * 10**10),
+        }
+
+    def dcm(self) -> list[Record]:
+        if self.random() > 0.05:
+            return []
+        failed = self.random() < 0.3
+        sending = {
+            "profileIdDCM": 1_411_789,
+            "floodlightConfigurationId": "10355394",
+            "floodlightActivityId": str(10_501_000 + self.id % 1000),
+            "requestStatus": "ERROR" if failed else "SUCCESS",
+            "requestErrors": "HTTP_AUTH_ERROR" if failed else None,
+        }
+        return [sending]

@@ -1,0 +1,195 @@
+"""Ready-made values, so that a record costs a few picks and no formatting."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+UNSET = "<не указано>"
+
+CITIES = (
+    *("Москва",) * 8,
+    *("Санкт-Петербург",) * 4,
+    *("Екатеринбург", "Новосибирск", "Казань", "Нижний Новгород", "Краснодар", "Ростов-на-Дону"),
+    *("Самара", "Уфа", "Челябинск", "Тюмень", "Воронеж", "Йошкар-Ола", "moscow", UNSET),
+)
+FIRST_NAMES = ("Андрей", "Ольга", "Сергей", "Алёна", "Дмитрий", "Наталья", "Иван", "Мария", "Пётр")
+LAST_NAMES = ("Кузнецов", "Смирнова", "Щербаков", "Ёлкина", "Попов", "Чайка", "Шевченко", "Цой")
+LATIN_NAMES = ("andrey", "olga", "sergey.k", "alena", "d-popov", "natali", "ivan", "maria", "petr")
+MAIL_HOSTS = ("yandex.ru", "mail.ru", "gmail.com", "bk.ru", "пример.рф", "company.example")
+MANAGERS = (None, None, None, "Вася", "Иванова Мария Петровна", "Соколов А. В.", "Жуков Егор")
+SUBJECTS = (
+    "Заявка на звонок",
+    "Заявка на звонок (мобильная)",
+    "Обратный звонок",
+    "Расчёт стоимости",
+    "Запись на приём",
+    'Форма "Узнать цену"',
+    "Умная заявка",
+    "Lead Ads VK",
+    "",
+)
+WIDGET_SUBJECTS = frozenset({"Умная заявка", "Lead Ads VK"})
+COMMENTS = (
+    "Перезвонить после обеда\n",
+    "Не дозвонились, повторить завтра\n",
+    "Клиент просил КП на почту; бюджет до 150 000 ₽\n",
+    "Дубль, см. заявку выше",
+    "Интересует рассрочка,\r\nпервый взнос 20 %\n",
+    "Спам? \u200bпроверить 🙂",
+    "",
+)
+TAG_NAMES = (
+    ["Тег заявки"],
+    ["Целевая"],
+    ["Новостройки,Ипотека"],
+    ["Повторный клиент", "VIP"],
+    ["Запись, первичный приём"],
+    ["Брак"],
+)
+TAG_TYPES = ("AUTO-CT", "AUTO-PN", "AUTO-PR", "WEB-API", "MANUAL")
+REQUEST_TYPES = ("CLIENT_ORDER", "CLIENT_ORDER", "CLIENT_ORDER", "CALLBACK", "WIDGET", None)
+ORDER_STATUSES = ("PENDING", "IN_PROGRESS", "SUCCESS", "CANCELED")
+EXTERNAL_NUMBERS = ("CRM/2024/{}", "Заказ {}", "{}-A B", "WEB#{}?f=1", "100%_{}", "lead:{}")
+ORDER_COMMENTS = ("", "", "", "Комментарий к сделке\n")
+PAGES = ("", "catalog/", "price/", "contacts/", "akcii/skidka-20/", "uslugi/расчёт/", "blog/?id=7")
+PHRASES = (
+    "купить квартиру в москве",
+    "остекление балкона цена",
+    "стоматология рядом",
+    "ремонт под ключ",
+    "доставка бетона м300",
+    "аренда спецтехники недорого",
+    "школа английского языка",
+    "натяжные потолки отзывы",
+)
+_UA = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) {} Safari/537.36"
+BROWSERS = (
+    (_UA.format("Windows NT 10.0; Win64; x64", "Chrome/120.0.0.0"), "Chrome", "Windows", "desktop"),
+    (
+        _UA.format("Windows NT 10.0; Win64; x64", "Chrome/118.0.0.0 YaBrowser/23.11.0"),
+        "YaBrowser",
+        "Windows",
+        "desktop",
+    ),
+    (_UA.format("Linux; Android 13; K", "Chrome/120.0.0.0 Mobile"), "Chrome", "Android", "mobile"),
+    (_UA.format("iPhone; CPU iPhone OS 17_1", "Version/17.1 Mobile"), "Safari", "iOS", "mobile"),
+    (_UA.format("iPad; CPU OS 16_6", "Version/16.6 Mobile"), "Safari", "iOS", "tablet"),
+    (_UA.format("Macintosh; Intel Mac OS X 10_15_7", "Version/17.0"), "Safari", "macOS", "desktop"),
+)
+# Weight of each hour: a night's trickle, a morning peak, a lunch dip, an evening tail.
+HOURS = tuple(
+    hour
+    for hour, weight in enumerate(
+        (2, 1, 1, 1, 1, 2, 4, 8, 16, 30, 40, 42, 36, 30, 38, 40, 38, 34, 28, 22, 18, 14, 8, 4)
+    )
+    for _ in range(weight)
+)
+
+
+class Traffic(NamedTuple):
+    """Where a visit came from: the session's fields, and the advertising system if any."""
+
+    fields: dict[str, str]
+    phrase: str
+    ads: str | None
+    campaign: int
+
+
+class Visitor(NamedTuple):
+    """One person with one device, who may come back."""
+
+    session: dict[str, Any]
+    visit: dict[str, Any]
+    name: str
+    client_id: int
+    phone: str
+    email: str | None
+    ct_client: int
+    ct_global: int
+
+
+# (share in percent, source, medium, referrer, advertising system, tagged with UTM)
+_CHANNELS = (
+    (30, "yandex", "cpc", "", "yandex", True),
+    (14, "google", "cpc", "", "google", True),
+    (17, "(direct)", "(none)", "", None, False),
+    (15, "yandex", "organic", "https://yandex.ru/", None, False),
+    (8, "google", "organic", "https://www.google.com/", None, False),
+    (7, "vk", "social", "https://away.vk.com/", None, True),
+    (4, "2gis.ru", "referral", "https://2gis.ru/moscow/firm/4504127908", None, False),
+    (3, "email", "newsletter", "", None, True),
+    (2, "Соцсети: Telegram", "<не заполнено>", "", None, False),
+)
+
+
+def _traffic() -> tuple[Traffic, ...]:
+    rand = random.Random("traffic")
+    entries = []
+    for share, source, medium, ref, ads, tagged in _CHANNELS:
+        for _ in range(share * 5):
+            phrase = rand.choice(PHRASES)
+            campaign = rand.randrange(30_000_000, 99_999_999)
+            searched = "(not provided)" if medium == "organic" and rand.random() < 0.7 else phrase
+            fields = {
+                "source": source,
+                "medium": medium,
+                "ref": ref,
+                "utmSource": source if tagged else UNSET,
+                "utmMedium": medium if tagged else UNSET,
+                "utmTerm": phrase if ads else UNSET,
+                "utmContent": f"ad_{rand.randrange(10**9, 10**10)}|pos:{rand.randrange(1, 5)}"
+                if ads
+                else UNSET,
+                "utmCampaign": f"{source}_поиск_мск|{campaign}" if tagged else UNSET,
+            }
+            known = searched if ads or medium == "organic" else "(not set)"
+            entries.append(Traffic(fields, known, ads, campaign))
+    return tuple(entries)
+
+
+TRAFFIC = _traffic()
+
+
+@lru_cache(maxsize=64)
+def visitors(seed: int, site: int) -> tuple[Visitor, ...]:
+    """Return the people who visit one site."""
+    rand = random.Random(f"visitors:{seed}:{site}")
+    people = []
+    for number in range(800):
+        agent, browser, system, device = rand.choice(BROWSERS)
+        city = rand.choice(CITIES)
+        address = ".".join(str(rand.randrange(1, 255)) for _ in range(4)) + "/32"
+        ct_client = rand.randrange(15 * 10**17, 17 * 10**17)
+        ct_global = rand.randrange(15 * 10**17, 17 * 10**17)
+        tracked = rand.random()
+        google = f"{rand.randrange(10**9)}.{rand.randrange(10**9)}" if tracked < 0.6 else None
+        yandex = str(rand.randrange(10**18, 10**19)) if tracked > 0.3 else None
+        ids = {"guaClientId": google, "ctClientId": ct_client, "ctGlobalId": ct_global}
+        seen = {"city": city, "ip": address}
+        mail = f"{rand.choice(LATIN_NAMES)}{number}@{rand.choice(MAIL_HOSTS)}"
+        people.append(
+            Visitor(
+                session={
+                    **seen,
+                    "browser": agent,
+                    "browserName": browser,
+                    "os": system,
+                    "device": device,
+                    **ids,
+                    "yaClientId": yandex,
+                    "attribution": 1,
+                },
+                visit={**seen, "userAgent": agent, **ids},
+                name=rand.choice(
+                    (f"{rand.choice(FIRST_NAMES)} {rand.choice(LAST_NAMES)}",) * 3 + ("",)
+                ),
+                client_id=600_000 + number * 7,
+                phone=f"79{rand.randrange(10**9):09d}",
+                email=mail if rand.random() < 0.6 else None,
+                ct_client=ct_client,
+                ct_global=ct_global,
+            )
+        )
+    return tuple(people)
