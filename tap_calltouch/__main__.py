@@ -24,10 +24,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (ConfigValidationError, FatalAPIError, InvalidStateError) as error:
-        TapCalltouch.logger.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback
+        TapCalltouch.logger.error("%s", error)
         sys.exit(1)
     except JSONDecodeError as error:
-        TapCalltouch.logger.error("A config, state or catalog file is not JSON: %s.", error)  # noqa: TRY400
+        TapCalltouch.logger.error("A config, state or catalog file is not JSON: %s.", error)
         sys.exit(1)
 
 

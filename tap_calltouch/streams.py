@@ -23,15 +23,11 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import HTTPRequest, PageContext
 
-from tap_calltouch.client import Answer, CalltouchStream, NotFoundError
+from tap_calltouch.answers import Answer, NotFoundError
+from tap_calltouch.cleaning import Drift, UnusableRecordError
+from tap_calltouch.client import CalltouchStream
 from tap_calltouch.prefetch import FixedPlan, Prefetch
-from tap_calltouch.records import (
-    BrokenAnswerError,
-    Drift,
-    RecordDecoder,
-    UnusableRecordError,
-    timestamp,
-)
+from tap_calltouch.records import BrokenAnswerError, RecordDecoder, timestamp
 from tap_calltouch.settings import PARAMETERS
 from tap_calltouch.windows import (
     DAY,
@@ -42,7 +38,7 @@ from tap_calltouch.windows import (
     instant,
     next_bookmark,
     parse_moment,
-    wall_period,
+    plan_windows,
 )
 
 if sys.version_info >= (3, 12):
@@ -99,6 +95,10 @@ class RequestsStream(CalltouchStream):
         sites = [{"siteId": site} for site in dict.fromkeys(self.config["site_ids"])]
         return (sites[:1] if self._is_test else sites) or None
 
+    @property
+    def _contexts(self) -> list[dict[str, Any] | None]:
+        return [*self.partitions] if self.partitions else [None]
+
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Give none: bookmarks never pass the beginning of the sync anyway."""
@@ -109,7 +109,7 @@ class RequestsStream(CalltouchStream):
         if isinstance(page.next_page_token, str):
             request.url += f"/{quote(page.next_page_token, safe='')}"
             return request
-        window: DateWindow = page.next_page_token
+        window = cast("DateWindow", page.next_page_token)
         params = request.params
         params |= page.stream_context or {}
         params["dateFrom"] = f"{window.start:%m/%d/%Y}"
@@ -144,7 +144,7 @@ class RequestsStream(CalltouchStream):
             msg = "BATCH files can hold one stream, but `stream_maps` makes several of `requests`."
             raise FatalAPIError(msg)
         batcher = Batcher(self.tap_name, self.name, batch_config)
-        for partition in [context] if context else self.partitions or [None]:
+        for partition in self._contexts:
             for records in self._windows(partition):
                 mapped = (
                     message.record
@@ -163,7 +163,7 @@ class RequestsStream(CalltouchStream):
             if self.config["request_numbers"]:
                 yield from self._numbered_requests()
                 return
-            index = (self.partitions or [None]).index(context and dict(context))  # type: ignore[arg-type]
+            index = self._contexts.index(dict(context) if context else None)
             total = self._plans[index].count_windows()
             for number, (window, answer) in enumerate(self._prefetch.answers(index), start=1):
                 began = monotonic()
@@ -355,7 +355,7 @@ class RequestsStream(CalltouchStream):
 
     @cached_property
     def _plans(self) -> list[DateWindowPaginator]:
-        return [self._plan(partition) for partition in self.partitions or [None]]
+        return [self._plan(partition) for partition in self._contexts]
 
     def _plan(self, context: Context | None) -> DateWindowPaginator:
         """Decide from where to where one site is extracted, and say why."""
@@ -367,22 +367,20 @@ class RequestsStream(CalltouchStream):
         else:
             why = "no bookmark" if self._is_incremental else "full table"
         first = first_instant(self._start, bookmark, lookback, self._zone)
-        start, end = wall_period(first, self._end or self._started, self._zone)
-        if self._end is None:  # today has not ended, but it is asked for whole
-            end = datetime.combine(self._started.astimezone(self._zone), MIDNIGHT) + DAY
+        end = self._end
         if self._is_test:
             # One day, the last that is over if there is one: the likeliest to have requests.
-            end = max(end - DAY, start + DAY) if self._end is None else end
-            start = max(start, end - DAY)
-        plan = DateWindowPaginator(start, end, self.config["window_days"])
+            today = datetime.combine(self._started.astimezone(self._zone), MIDNIGHT)
+            end = end or max(instant(today, self._zone), first)
+            first = max(first, end - DAY)
+        plan = plan_windows(first, end, self._started, self._zone, self.config["window_days"])
         self.log(
-            "%s: %s windows of up to %s days, from %s to %s in %s (%s)",
+            "%s: %s windows of up to %s days from %s to %s (%s)",
             self._name(context),
             plan.count_windows(),
             self.config["window_days"],
-            start,
-            end,
-            self._zone,
+            first.astimezone(self._zone),
+            (end or self._started).astimezone(self._zone),
             why,
         )
         return plan
@@ -396,7 +394,7 @@ class RequestsStream(CalltouchStream):
         return Prefetch(self._plans, self._fetch_window, self._width)
 
     def _fetch_window(self, index: int, window: DateWindow) -> Answer:
-        context = (self.partitions or [None])[index]
+        context = self._contexts[index]
         request = self.get_http_request(page=PageContext(context, window))
         divisible = window.end - window.start > HOUR
         return self.fetch(request, self._name(context, window), divisible=divisible)

@@ -10,9 +10,10 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 
+from tap_calltouch.config import normalize, problems, read_environment
 from tap_calltouch.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
-from tap_calltouch.settings import SETTINGS, normalize, problems, read_environment
+from tap_calltouch.settings import SETTINGS
 from tap_calltouch.streams import RequestsStream
 from tap_calltouch.windows import parse_moment
 

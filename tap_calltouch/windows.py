@@ -93,7 +93,7 @@ class DateWindowPaginator(BaseAPIPaginator[DateWindow]):
 
     @override
     def get_next(self, response: requests.Response | None) -> DateWindow | None:
-        return self._todo and self.current_value or None
+        return (self._todo and self.current_value) or None
 
     @override
     def advance(self, response: requests.Response | None = None) -> None:
@@ -230,3 +230,25 @@ def wall_period(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetim
 def _clock_changes(midnight: datetime, zone: ZoneInfo) -> bool:
     """Tell whether the day that begins at a midnight has another length than 24 hours."""
     return instant(midnight + DAY, zone) - instant(midnight, zone) != DAY
+
+
+def plan_windows(
+    start: datetime, end: datetime | None, now: datetime, zone: ZoneInfo, days: int
+) -> DateWindowPaginator:
+    """Cut what is to be extracted into windows.
+
+    Args:
+        start: First instant.
+        end: First instant after the period; None, or one that has yet to come, means now.
+        now: When the run began.
+        zone: The journal's zone.
+        days: Longest window, in days.
+
+    Returns:
+        The windows. Today is asked for whole, unless the period ends earlier.
+    """
+    if end is not None and end < now:
+        return DateWindowPaginator(*wall_period(start, end, zone), days)
+    first, _ = wall_period(start, start, zone)
+    tomorrow = datetime.combine(now.astimezone(zone).date() + DAY, time())
+    return DateWindowPaginator(first, tomorrow, days)

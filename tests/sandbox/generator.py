@@ -38,9 +38,9 @@ def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -
     season = 1 + 0.25 * math.sin((day.timetuple().tm_yday - 45) / 365.25 * 4 * math.pi)
     count = round(per_day * _WEEK[day.weekday()] * season * rand.uniform(0.85, 1.15))
     moments = sorted(_moment(rand) for _ in range(count))
-    if count and day.toordinal() % 5 == 0:
+    if count > 1 and day.toordinal() % 5 == 0:
         # The first and the last instant of a day are where a wrong border shows.
-        moments[0], moments[-1] = (0, moments[-1]) if count == 1 else (0, 86_399_999)
+        moments[0], moments[-1] = 0, 86_399_999
     midnight = datetime.combine(day, time(), MOSCOW)
     start = round(midnight.timestamp() * 1000)
     people = pools.visitors(seed, site)
@@ -170,10 +170,9 @@ class _Maker:
 
     def orders(self, epoch_ms: int, session: Record) -> list[Record]:
         orders = []
-        for index in range(self.number(1, 3)):
-            number, amount = self.id * 2 + index, self.number(5, 900) * 100
+        for number in range(self.id * 2, self.id * 2 + self.number(1, 3)):
+            amount, delay = self.number(5, 900) * 100, self.number(60, 5 * 86_400)
             money, status = f"{amount}.0000", self.pick(pools.ORDER_STATUSES)
-            delay = self.number(60, 5 * 86_400)
             orders.append(
                 {
                     "orderId": number,
@@ -219,9 +218,9 @@ class _Maker:
         }
 
     def widget(self) -> Record:
-        phone = {"name": "Номер телефона", "value": "+" + self.visitor.phone}
-        name = {"name": "Имя", "value": self.visitor.name}
-        return {"fields": [name, {**phone, "type": "phone", "title": None}]}
+        name, phone = {"name": "Имя", "value": self.visitor.name}, "+" + self.visitor.phone
+        number = {"name": "Номер телефона", "value": phone, "type": "phone", "title": None}
+        return {"fields": [name, number]}
 
     def custom_fields(self) -> list[Record]:
         if self.random() > 0.2:

@@ -1,0 +1,214 @@
+"""Fits any JSON value to a schema: keeps what can be kept, null where nothing can. Pure.
+
+Only records that do not fit come here, so this need not be fast.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Mapping
+
+Schema = dict[str, Any]
+
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
+_REPLACEMENT = "\ufffd"
+_INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+
+
+class UnusableRecordError(ValueError):
+    """A record lacks a value that it cannot do without."""
+
+
+class Drift(NamedTuple):
+    """What had to be changed in records that do not fit the schema, counted by field path.
+
+    Attributes:
+        converted: Values of another type that were converted without loss, or texts with
+            characters that were replaced.
+        removed: Values that became null.
+    """
+
+    converted: Counter[str]
+    removed: Counter[str]
+
+
+def stamp(milliseconds: int) -> str:
+    """Format what the API gives; OverflowError outside the years 1 to 9999."""
+    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds")
+
+
+def type_of(schema: Schema) -> str:
+    """Give the one type beside null, `date-time` for instants, `any` where there are more."""
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else [name for name in types if name != "null"]
+    if len(types) != 1:
+        return "any"
+    return "date-time" if schema.get("format") == "date-time" else str(types[0])
+
+
+def is_required(schema: Schema) -> bool:
+    """Tell whether a value must not be null."""
+    return isinstance(schema.get("type"), str) or "null" not in schema.get("type", ["null"])
+
+
+def describe(value: Any) -> str:  # noqa: ANN401
+    """Show a value in a message, in short."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "an array"
+    return json.dumps(value)[:60]
+
+
+def object_cleaner(
+    schema: Schema, path: str, drift: Drift, defaults: Mapping[str, int]
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Compile a function that fits objects to a schema.
+
+    Args:
+        schema: Schema of the objects.
+        path: Names them in counts, such as `orders[].`; empty for a record.
+        drift: Where to count what was changed.
+        defaults: Values for required properties.
+
+    Returns:
+        The function. It gives each property of the schema and no other, and raises
+        UnusableRecordError if a required one has neither a usable value nor a default.
+    """
+    fields = [
+        (name, _cleaner(field, f"{path}{name}", drift), is_required(field), defaults.get(name))
+        for name, field in schema["properties"].items()
+    ]
+
+    def clean(value: dict[str, Any]) -> dict[str, Any]:
+        cleaned = {}
+        for name, clean_field, required, default in fields:
+            found = value.get(name)
+            cleaned[name] = None if found is None else clean_field(found)
+            if required and cleaned[name] is None:
+                if default is None:
+                    msg = f"a record has no usable `{path}{name}` (found {describe(found)})"
+                    raise UnusableRecordError(msg)
+                cleaned[name] = default
+        return cleaned
+
+    return clean
+
+
+def _cleaner(schema: Schema, path: str, drift: Drift) -> Callable[[Any], Any]:
+    """Compile a function that fits a JSON value to a schema, null where nothing else does."""
+    kind = type_of(schema)
+    convert: Callable[[Any], Any]
+    if kind == "object" and schema.get("properties"):
+        convert = object_cleaner(schema, f"{path}.", drift, {})
+    elif kind == "object":
+        convert = _map_cleaner(_cleaner(schema.get("additionalProperties") or {}, path, drift))
+    elif kind == "array":
+        convert = _list_cleaner(_cleaner(schema.get("items") or {}, f"{path}[]", drift))
+    else:
+        convert = _CONVERSIONS[kind]
+    expected, is_counted = _EXPECTED[kind], kind in _CONVERSIONS and kind != "any"
+
+    def clean(value: Any) -> Any:  # noqa: ANN401
+        fits = type(value) in expected
+        try:
+            if not fits and not is_counted:
+                raise _UnconvertibleError  # noqa: TRY301
+            cleaned = convert(value)
+        except (_UnconvertibleError, OverflowError):
+            drift.removed[path] += 1
+            return None
+        if is_counted and not (fits and (kind == "date-time" or cleaned == value)):
+            drift.converted[path] += 1
+        return cleaned
+
+    return clean
+
+
+def _map_cleaner(clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: {
+        _to_string(name): None if item is None else clean(item) for name, item in value.items()
+    }
+
+
+def _list_cleaner(clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: [None if item is None else clean(item) for item in value]
+
+
+class _UnconvertibleError(ValueError):
+    """A value cannot be converted without loss."""
+
+
+def _to_string(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, str):
+        return _UNSTORABLE.sub(_REPLACEMENT, value)
+    if isinstance(value, (dict, list)) or (isinstance(value, float) and not math.isfinite(value)):
+        raise _UnconvertibleError
+    return json.dumps(value)
+
+
+def _to_integer(value: Any) -> int:  # noqa: ANN401
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _UNSAFE_FLOAT
+    if is_whole or (isinstance(value, str) and _INTEGER.fullmatch(value)):
+        value = int(value)
+    if type(value) is not int or not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise _UnconvertibleError
+    return value
+
+
+def _to_number(value: Any) -> float:  # noqa: ANN401
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if type(value) not in {int, float} or not math.isfinite(value):
+        raise _UnconvertibleError
+    return float(value)
+
+
+def _to_boolean(value: Any) -> bool:  # noqa: ANN401
+    try:
+        return value if isinstance(value, bool) else _BOOLEANS[str(value).strip().lower()]
+    except KeyError:
+        raise _UnconvertibleError from None
+
+
+def _to_timestamp(value: Any) -> str:  # noqa: ANN401
+    return stamp(_to_integer(value))
+
+
+def _to_anything(value: Any) -> Any:  # noqa: ANN401
+    """Clean the texts of a value for which the schema says nothing."""
+    if isinstance(value, dict):
+        return {_to_string(name): _to_anything(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_to_anything(item) for item in value]
+    return _to_string(value) if isinstance(value, str) else value
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "string": _to_string,
+    "integer": _to_integer,
+    "number": _to_number,
+    "boolean": _to_boolean,
+    "date-time": _to_timestamp,
+    "any": _to_anything,
+}
+_EXPECTED: dict[str, set[type]] = {
+    "string": {str},
+    "integer": {int},
+    "number": {int, float},
+    "boolean": {bool},
+    "date-time": {int},
+    "any": {str, int, float, bool, dict, list},
+    "object": {dict},
+    "array": {list},
+}
