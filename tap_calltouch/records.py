@@ -179,7 +179,7 @@ def _parse_items(block: bytes) -> list[Any] | None:
     except (msgspec.DecodeError, RecursionError):
         pass
     try:
-        return _lenient_json(array)
+        return list(_lenient_json(array))
     except (ValueError, RecursionError):
         return None
 

@@ -146,9 +146,8 @@ class _Maker:
 
     def visits(self, session: Record) -> list[Record]:
         """Return the visits before the request; the session's own is the last."""
-        count = self.pick((0, 1, 1, 2, 2, 3, 4, 6))
         visits = []
-        for back in range(count - 1, -1, -1):
+        for back in reversed(range(self.pick((0, 1, 1, 2, 2, 3, 4, 6)))):
             traffic: Traffic = self.pick(pools.TRAFFIC)
             moment = self.local - timedelta(days=23 + back, seconds=self.number(0, 80_000))
             visits.append(
@@ -163,9 +162,8 @@ class _Maker:
                 }
             )
         if visits:
-            own = {"keyword": session["keywords"]}
+            own = {"keyword": session["keywords"], "additionalTags": []}
             visits[-1].update({key: session[key] for key in visits[-1] if key in session} | own)
-            visits[-1]["additionalTags"] = []
         return visits
 
     def orders(self, epoch_ms: int, session: Record) -> list[Record]:

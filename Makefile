@@ -1,0 +1,51 @@
+# `make demo` and `make test` need Python 3.10 or newer and git, and bring everything else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint format bench docs requirements clean help
+
+help:
+	@echo "make demo   load a year of requests from a local API, and show it"
+	@echo "make test   run all tests"
+	@echo "make lint   check format, style and types"
+	@echo "make bench  measure speed and memory"
+	@echo "make docs   bring the generated tables up to date"
+	@echo "make clean  take away what the others made"
+
+# pip is used once, to get uv; the versions in requirements-dev.txt are pinned with hashes.
+$(READY): requirements-dev.txt pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/python -m demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+requirements: $(READY)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+		--custom-compile-command "make requirements" --group dev --output-file requirements-dev.txt \
+		pyproject.toml
+
+clean:
+	rm -rf $(VENV) .venv-* .meltano .demo .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		build dist plugins
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
