@@ -107,7 +107,7 @@ class Visitor(NamedTuple):
     phone: str
     email: str | None
     ct_client: int
-    ct_global: int
+    ct_global: str
 
 
 # (share in percent, source, medium, referrer, advertising system, tagged with UTM)
@@ -162,7 +162,7 @@ def visitors(seed: int, site: int) -> tuple[Visitor, ...]:
         city = rand.choice(CITIES)
         address = ".".join(str(rand.randrange(1, 255)) for _ in range(4)) + "/32"
         ct_client = rand.randrange(15 * 10**17, 17 * 10**17)
-        ct_global = rand.randrange(15 * 10**17, 17 * 10**17)
+        ct_global = str(rand.randrange(15 * 10**17, 17 * 10**17))
         tracked = rand.random()
         google = f"{rand.randrange(10**9)}.{rand.randrange(10**9)}" if tracked < 0.6 else None
         yandex = str(rand.randrange(10**18, 10**19)) if tracked > 0.3 else None
