@@ -390,6 +390,10 @@ class RequestsStream(CalltouchStream):
         return parse_moment(value, self._zone) if value else None
 
     @cached_property
+    def _window_counts(self) -> list[int]:
+        return [plan.count_windows() for plan in self._plans]
+
+    @cached_property
     def _prefetch(self) -> Prefetch[DateWindow, Answer]:
         return Prefetch(self._plans, self._fetch_window, self._width)
 

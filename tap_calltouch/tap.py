@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -34,7 +35,7 @@ class TapCalltouch(Tap):
     """Singer tap for the Calltouch requests journal (журнал заявок Calltouch)."""
 
     name = "tap-calltouch"
-    config_jsonschema = SETTINGS
+    config_jsonschema = deepcopy(SETTINGS)  # the SDK adds its own
     message_writer_class = BlockWriter
 
     @override

@@ -1,0 +1,189 @@
+"""The processes that are compared: what each is asked to load, and how it is started."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import urlopen
+
+from benchmarks.measure import FailedRunError, Run, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SITE = 101
+DAY = date(2024, 1, 1)  # that of the server's records
+FLAGS = (
+    "with_map_visits",
+    "with_request_tags",
+    "with_yandex_direct",
+    "with_google_adwords",
+    "with_attrs",
+    "with_widget_info",
+    "with_custom_fields",
+    "with_dcm",
+)
+
+
+class Load(NamedTuple):
+    """What is to be loaded.
+
+    Attributes:
+        windows: Number of answers.
+        records: Number of records in each.
+        kind: `clean`, or `drifted` if two values of each record have another type.
+        latency: Seconds before each answer.
+        encoding: `plain` or `gzip`.
+    """
+
+    windows: int
+    records: int
+    kind: str = "clean"
+    latency: float = 0
+    encoding: str = "plain"
+
+    @property
+    def total(self) -> int:
+        """Records in all answers."""
+        return self.windows * self.records
+
+
+class Taps:
+    """Starts the processes that are compared, all of them reading from one server."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self._port = port
+        self._folder = folder
+        self._files = 0
+        self._ready: set[str] = set()
+
+    def ours(self, load: Load, *, catalog: str = "", **settings: Any) -> Run:
+        """Run this tap."""
+        config = {
+            "api_token": "benchmark",
+            "api_url": self._url(load),
+            "site_ids": [SITE],
+            "start_date": f"{DAY}",
+            "end_date": f"{DAY + timedelta(days=load.windows - 1)}",
+            "window_days": 1,
+            **dict.fromkeys(FLAGS, True),
+        }
+        return self._tap("tap_calltouch", config | settings, load, catalog)
+
+    def plain(self, load: Load, *, catalog: str = "", **settings: Any) -> Run:
+        """Run the plain SDK tap."""
+        config = {"api_url": self._url(load), "windows": load.windows}
+        return self._tap("benchmarks.plain_tap", config | settings, load, catalog)
+
+    def typed(self, load: Load) -> Run:
+        """Run typed decoding and encoding without the SDK."""
+        url = f"{self._url(load)}/requests"
+        return run("benchmarks.limit", "typed", url, f"{load.windows}", records=load.total)
+
+    def reading(self, load: Load) -> Run:
+        """Fetch the answers and drop them."""
+        return run("benchmarks.limit", "reading", f"{self._url(load)}/requests", f"{load.windows}")
+
+    def half_deselected(self, module: str) -> str:
+        """Write a catalog in which every second property but the keys is deselected.
+
+        Args:
+            module: Which tap's catalog.
+
+        Returns:
+            Path of the file.
+        """
+        config = self._file({"api_url": "http://127.0.0.1", "api_token": "benchmark"})
+        if module == "tap_calltouch":
+            config = self._file({"api_token": "benchmark", "start_date": f"{DAY}"})
+        found = subprocess.run(
+            [sys.executable, "-m", module, "--discover", "--config", config],
+            check=True,
+            capture_output=True,
+        )
+        catalog = json.loads(found.stdout)
+        (stream,) = catalog["streams"]
+        properties = [
+            entry
+            for entry in stream["metadata"]
+            if "properties" in entry["breadcrumb"][-2:-1]
+            and entry["breadcrumb"][-1] not in {"siteId", "requestId", "date"}
+        ]
+        for entry in sorted(properties, key=lambda entry: [*entry["breadcrumb"]])[::2]:
+            entry["metadata"]["selected"] = False
+        return self._file(catalog)
+
+    def batched(self, which: str, load: Load) -> Run:
+        """Run a tap that writes BATCH files, and count the records in them.
+
+        Args:
+            which: `ours` or `plain`.
+            load: What to load.
+
+        Returns:
+            What it took; bytes and records are those of the files.
+
+        Raises:
+            FailedRunError: If the number of records is not the right one.
+        """
+        with TemporaryDirectory(dir=self._folder) as name:
+            batch_config = {
+                "encoding": {"format": "jsonl", "compression": "none"},
+                "storage": {"root": Path(name).as_uri()},
+            }
+            config = {"ours": self.ours, "plain": self.plain}[which]
+            took = config(load, batch_config=batch_config)
+            texts = [path.read_bytes() for path in Path(name).iterdir()]
+        records = sum(text.count(b"\n") for text in texts)
+        if records != load.total:
+            msg = f"BATCH files of {which} hold {records} records instead of {load.total}"
+            raise FailedRunError(msg)
+        return took._replace(written=sum(map(len, texts)), records=records)
+
+    def _tap(self, module: str, config: dict[str, Any], load: Load, catalog: str) -> Run:
+        arguments = [module, "--config", self._file(config)]
+        if catalog:
+            arguments += ["--catalog", catalog]
+        return run(*arguments, records=0 if "batch_config" in config else load.total)
+
+    def _file(self, content: dict[str, Any]) -> str:
+        self._files += 1
+        path = self._folder / f"{self._files}.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return str(path)
+
+    def _url(self, load: Load) -> str:
+        base = f"http://127.0.0.1:{self._port}/{load.kind}/{load.records}"
+        url = f"{base}/{load.latency}/{load.encoding}"
+        if url not in self._ready:  # bodies are made beforehand
+            self._ready.add(url)
+            with urlopen(f"{base}/0/{load.encoding}/requests", timeout=120) as answer:  # noqa: S310
+                while answer.read(1 << 20):
+                    pass
+        return url
+
+
+@contextmanager
+def serve() -> Iterator[Taps]:
+    """Start the server, and end it.
+
+    Yields:
+        The taps that read from it.
+    """
+    with (
+        TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.server"], stdout=subprocess.PIPE, text=True
+        ) as server,
+    ):
+        try:
+            assert server.stdout
+            yield Taps(int(server.stdout.readline()), Path(folder))
+        finally:
+            server.terminate()
