@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-BIN = Path(sys.executable).parent
+MELTANO = str(Path(sys.executable).with_name("meltano"))
 DATA = Path(".demo/requests.jsonl")
 JOB = "demo:tap-calltouch-to-target-jsonl"
 
@@ -56,7 +56,7 @@ def main() -> int:
     else:
         print("\nLoading a year of requests of two sites from a local API. First run: all of it.\n")
     sandbox = ["-m", "tests.sandbox", "--sites", "2", "--days", "365", "--requests-per-day", "12"]
-    pipeline = [BIN / "meltano", "run", "tap-calltouch", "target-jsonl"]
+    pipeline = [MELTANO, "run", "tap-calltouch", "target-jsonl"]
     status = subprocess.run([sys.executable, *sandbox, "--", *pipeline], check=False).returncode
     if status:
         return status
@@ -85,7 +85,7 @@ def _count_lines() -> int:
 
 def _bookmarks() -> dict[int, str]:
     """Read the bookmarks from Meltano's state."""
-    command = [BIN / "meltano", "state", "get", JOB]
+    command = [MELTANO, "state", "get", JOB]
     output = subprocess.run(command, capture_output=True, check=False).stdout
     state = json.loads(output or "{}").get("singer_state", {})
     partitions = state.get("bookmarks", {}).get("requests", {}).get("partitions", [])

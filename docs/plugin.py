@@ -65,7 +65,7 @@ def definition() -> dict[str, Any]:
     }
 
 
-def to_yaml(value: Any, *, sort_keys: bool = True) -> str:  # noqa: ANN401
+def to_yaml(value: Any, *, sort_keys: bool = True) -> str:
     """Write YAML as the Hub does: keys sorted, text as it is."""
     return yaml.safe_dump(value, allow_unicode=True, sort_keys=sort_keys, width=10_000)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,12 @@ def render() -> dict[str, str]:
 def tables(language: str) -> dict[str, str]:
     """Give the tables of a README by name."""
     words = yaml.safe_load((ROOT / "docs" / f"{language}.yml").read_text(encoding="utf-8"))
-    own, foreign = [], []
+    own: list[str] = []
+    foreign: list[str] = []
     for setting in plugin.settings():
         row = _setting_row(setting, words["settings"])
-        (own if setting["name"].split(".")[0] in plugin.own_names() else foreign).append(row)
+        is_own = setting["name"].split(".")[0] in plugin.own_names()
+        (own if is_own else foreign).append(row)
     header = _row(words["settings_header"]) + _row(["---"] * len(words["settings_header"]))
     schema = json.loads((ROOT / "schemas" / "requests.json").read_text(encoding="utf-8"))
     fields = _row(words["fields_header"]) + _row(["---"] * len(words["fields_header"]))
@@ -88,10 +89,10 @@ def _row(cells: list[str]) -> str:
 def _replace(name: str, parts: dict[str, str], indent: str = "") -> str:
     text = (ROOT / name).read_text(encoding="utf-8")
     for part, content in parts.items():
+        before, _, rest = text.partition(f"generated: {part} (")
+        opening, _, rest = rest.partition("\n")
+        last_line = next(line for line in rest.splitlines() if "generated: end" in line)
+        after = rest[rest.index(last_line) :]
         lines = "".join(f"{indent}{line}\n" for line in content.splitlines())
-        pattern = rf"(generated: {part}\b[^\n]*\n)(.*?)([^\n]*generated: end)"
-        text, found = re.subn(pattern, lambda match: f"{match[1]}{lines}{match[3]}", text, flags=re.S)  # noqa: B023
-        if not found:
-            msg = f"{name} has no place for {part}"
-            raise ValueError(msg)
+        text = f"{before}generated: {part} ({opening}\n{lines}{after}"
     return text

@@ -6,6 +6,8 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count
+from random import uniform
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -14,6 +16,8 @@ from requests_ratelimiter import LimiterAdapter
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.streams import RESTStream
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from tap_calltouch.answers import (
     Answer,
@@ -30,13 +34,14 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from backoff.types import Details
     from singer_sdk.streams.rest import HTTPRequest
 
 MAX_TRIES = 5
 HEAVY_TRIES = 2
+FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
 SPOOL_SIZE = 4 << 20
 # Room for jitter on the way: no six calls reach the API within one second.
@@ -156,6 +161,22 @@ class CalltouchStream(RESTStream[Any]):
         except requests.RequestException as error:
             msg = f"{what}: the answer cannot be read ({type(error).__name__})."
             raise kind(msg) from None
+
+    @override
+    def backoff_wait_generator(self) -> Generator[float, Any, None]:
+        """Wait as long as the API says, or twice as long each time, with jitter."""
+        error = yield 0
+        for attempt in count():
+            response = error.response if isinstance(error, RetriableAPIError) else None
+            told = response.headers.get("Retry-After") if response is not None else None
+            try:
+                wait = Retry().parse_retry_after(told) if told else None
+            except InvalidHeader:
+                wait = None
+            if wait is None:
+                jitter = uniform(0.5, 1)  # noqa: S311 - not cryptography
+                wait = jitter * FIRST_WAIT_SECONDS * 2**attempt
+            error = yield min(wait, MAX_WAIT_SECONDS)
 
     @override
     def backoff_jitter(self, value: float) -> float:

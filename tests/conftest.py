@@ -1,0 +1,33 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sandbox import Journal, Sandbox
+from tests.tap import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """A month of requests of two sites, some with equal ids on both."""
+    return Journal(
+        sites=(101, 202),
+        first_day=date(2024, 1, 1),
+        last_day=date(2024, 1, 31),
+        per_day=3,
+        seed=1,
+    )
+
+
+@pytest.fixture
+def sandbox(journal: Journal) -> Iterator[Sandbox]:
+    """A local API that shows the journal."""
+    with Sandbox(journal, token=TOKEN) as sandbox:
+        yield sandbox

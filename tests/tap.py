@@ -1,0 +1,136 @@
+"""Runs the tap as a real process and reads what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tests.sandbox import Sandbox
+
+TOKEN = "tok/+=.%Ж"
+FLAGS = (
+    "with_map_visits",
+    "with_request_tags",
+    "with_yandex_direct",
+    "with_google_adwords",
+    "with_attrs",
+    "with_widget_info",
+    "with_custom_fields",
+    "with_dcm",
+)
+# The tap with short waits between tries, and with a clock that is wrong by CLOCK_OFFSET seconds.
+_PROGRAM = """
+import os, time
+from tap_calltouch import client
+client.FIRST_WAIT_SECONDS = 0.02
+if offset := float(os.environ.get("CLOCK_OFFSET", "0")):
+    right = time.time
+    time.time = lambda: right() + offset
+from tap_calltouch.__main__ import main
+main()
+"""
+
+
+@dataclass
+class Run:
+    """What a run of the tap left behind."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+
+    @cached_property
+    def messages(self) -> list[dict[str, Any]]:
+        """All messages; fails if a line is not whole."""
+        assert not self.stdout or self.stdout.endswith(b"\n"), self.stdout[-200:]
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records, in order."""
+        return [item["record"] for item in self.messages if item["type"] == "RECORD"]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """The states, in order."""
+        return [item["value"] for item in self.messages if item["type"] == "STATE"]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The schema of the first SCHEMA message."""
+        return next(item["schema"] for item in self.messages if item["type"] == "SCHEMA")
+
+
+def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
+    """Make settings for a sandbox; a setting of None is left out."""
+    config = {
+        "api_token": sandbox.token,
+        "api_url": sandbox.url,
+        "site_ids": list(sandbox.journal.sites),
+        "start_date": "2024-01-01",
+        "end_date": "2024-01-31",
+    } | settings
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def start_tap(
+    config: Mapping[str, Any],
+    tmp_path: Path,
+    *,
+    arguments: Sequence[str] = (),
+    state: Any = None,
+    catalog: Any = None,
+    environment: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start the tap.
+
+    Args:
+        config: Its settings.
+        tmp_path: Where its input files are written.
+        arguments: More arguments.
+        state: Its state: a value, or bytes to be taken as they are.
+        catalog: Its catalog.
+        environment: More environment variables.
+        stdout: Where its output goes.
+
+    Returns:
+        The process, with standard error in a pipe.
+    """
+    command = [sys.executable, "-c", _PROGRAM]
+    for name, value in (("config", config), ("state", state), ("catalog", catalog)):
+        if value is not None:
+            path = tmp_path / f"{name}.json"
+            path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+            command += [f"--{name}", str(path)]
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+def run_tap(config: Mapping[str, Any], tmp_path: Path, **options: Any) -> Run:
+    """Run the tap to its end; the options are those of `start_tap`."""
+    with start_tap(config, tmp_path, **options) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    return Run(process.returncode, stdout, stderr.decode())
+
+
+def keys(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """Give the sorted keys of records."""
+    return sorted((record["siteId"], record["requestId"]) for record in records)
