@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from urllib.request import urlopen
 from benchmarks.measure import FailedRunError, Run, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SITE = 101
 DAY = date(2024, 1, 1)  # that of the server's records
@@ -99,9 +100,9 @@ class Taps:
         Returns:
             Path of the file.
         """
-        config = self._file({"api_url": "http://127.0.0.1", "api_token": "benchmark"})
+        config = self.file({"api_url": "http://127.0.0.1", "api_token": "benchmark"})
         if module == "tap_calltouch":
-            config = self._file({"api_token": "benchmark", "start_date": f"{DAY}"})
+            config = self.file({"api_token": "benchmark", "start_date": f"{DAY}"})
         found = subprocess.run(
             [sys.executable, "-m", module, "--discover", "--config", config],
             check=True,
@@ -117,13 +118,13 @@ class Taps:
         ]
         for entry in sorted(properties, key=lambda entry: [*entry["breadcrumb"]])[::2]:
             entry["metadata"]["selected"] = False
-        return self._file(catalog)
+        return self.file(catalog)
 
-    def batched(self, which: str, load: Load) -> Run:
+    def batched(self, start: Callable[..., Run], load: Load) -> Run:
         """Run a tap that writes BATCH files, and count the records in them.
 
         Args:
-            which: `ours` or `plain`.
+            start: Runs the tap.
             load: What to load.
 
         Returns:
@@ -134,25 +135,35 @@ class Taps:
         """
         with TemporaryDirectory(dir=self._folder) as name:
             batch_config = {
-                "encoding": {"format": "jsonl", "compression": "none"},
+                "encoding": {"format": "jsonl", "compression": "gzip"},
                 "storage": {"root": Path(name).as_uri()},
             }
-            config = {"ours": self.ours, "plain": self.plain}[which]
-            took = config(load, batch_config=batch_config)
-            texts = [path.read_bytes() for path in Path(name).iterdir()]
-        records = sum(text.count(b"\n") for text in texts)
+            took = start(load, batch_config=batch_config)
+            written = records = 0
+            for path in Path(name).iterdir():
+                written += path.stat().st_size
+                with gzip.open(path) as lines:
+                    records += sum(1 for _ in lines)
         if records != load.total:
-            msg = f"BATCH files of {which} hold {records} records instead of {load.total}"
+            msg = f"BATCH files hold {records} records instead of {load.total}"
             raise FailedRunError(msg)
-        return took._replace(written=sum(map(len, texts)), records=records)
+        return took._replace(written=written, records=records)
 
     def _tap(self, module: str, config: dict[str, Any], load: Load, catalog: str) -> Run:
-        arguments = [module, "--config", self._file(config)]
+        arguments = [module, "--config", self.file(config)]
         if catalog:
             arguments += ["--catalog", catalog]
         return run(*arguments, records=0 if "batch_config" in config else load.total)
 
-    def _file(self, content: dict[str, Any]) -> str:
+    def file(self, content: dict[str, Any]) -> str:
+        """Write a JSON file.
+
+        Args:
+            content: What is in it.
+
+        Returns:
+            Its path.
+        """
         self._files += 1
         path = self._folder / f"{self._files}.json"
         path.write_text(json.dumps(content), encoding="utf-8")

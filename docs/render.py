@@ -46,7 +46,7 @@ def tables(language: str) -> dict[str, str]:
 
 def _short(setting: dict[str, Any]) -> dict[str, Any]:
     """Leave to the Hub's definition what a project does not need."""
-    return {key: value for key, value in setting.items() if key not in {"label"}}
+    return {key: value for key, value in setting.items() if key != "label"}
 
 
 def _setting_row(setting: dict[str, Any], words: dict[str, str]) -> str:

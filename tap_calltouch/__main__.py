@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from json import JSONDecodeError
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError
 
@@ -26,7 +25,9 @@ def main() -> None:
     except (ConfigValidationError, FatalAPIError, InvalidStateError) as error:
         TapCalltouch.logger.error("%s", error)
         sys.exit(1)
-    except JSONDecodeError as error:
+    except ValueError as error:
+        if type(error).__name__ != "JSONDecodeError":  # the SDK's is simplejson's
+            raise
         TapCalltouch.logger.error("A config, state or catalog file is not JSON: %s.", error)
         sys.exit(1)
 

@@ -91,7 +91,7 @@ def check_answer(
     if "html" in response.headers.get("Content-Type", "") or text[:1] == "<":
         text = "an HTML page instead of JSON"
     said = quote_message(_message_in(content) or text or "nothing", token)
-    told = f"{what}: the API answered {status}: {said}"
+    told = f"{what}: the API answered {status}: {said}."
     if status == HTTPStatus.OK:
         # The same error may come with another status: which one was not recorded.
         code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
@@ -103,10 +103,10 @@ def _raise_error(status: int, said: str, told: str, response: requests.Response)
     if _QUOTA.search(said) and not _PER_SECOND.search(said):
         raise QuotaExhaustedError(told)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        msg = f"{told} (a redirect, which is not followed). Check `api_url`."
+        msg = f"{told} It is a redirect, which is not followed. Check `api_url`."
         raise FatalAPIError(msg)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        msg = f"{told}. Check `api_token` and `site_ids`."
+        msg = f"{told} Check `api_token` and `site_ids`."
         raise FatalAPIError(msg)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise RetriableAPIError(told, response)

@@ -23,7 +23,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import HTTPRequest, PageContext
 
-from tap_calltouch.answers import Answer, NotFoundError
+from tap_calltouch.answers import Answer, NotFoundError, QuotaExhaustedError
 from tap_calltouch.cleaning import Drift, UnusableRecordError
 from tap_calltouch.client import CalltouchStream
 from tap_calltouch.prefetch import FixedPlan, Prefetch
@@ -180,6 +180,13 @@ class RequestsStream(CalltouchStream):
                     self._rows,
                     monotonic() - began,
                 )
+        except QuotaExhaustedError as error:
+            bookmark = self.get_context_state(context).get("replication_key_value")
+            msg = (
+                f"{error} The daily points of the project are used up. Run again tomorrow: the "
+                f"next run will go on from {bookmark or 'the start date'}, less the look-back."
+            )
+            raise FatalAPIError(msg) from None
         finally:
             self._writer.flush()
 

@@ -39,6 +39,12 @@ class TapCalltouch(Tap):
     message_writer_class = BlockWriter
 
     @override
+    def __init__(self, *, state: Any = None, **options: Any) -> None:
+        if isinstance(state, list):  # the SDK takes an empty one for no state
+            state = {"bookmarks": state}
+        super().__init__(state=state, **options)
+
+    @override
     def discover_streams(self) -> list[RequestsStream]:
         return [RequestsStream(self)]
 

