@@ -99,7 +99,7 @@ def throughput(taps: Taps, *, quick: bool) -> Iterator[Line]:
     Yields:
         Lines of the table.
     """
-    few, many = (Load(1, 2000), Load(3, 4000)) if quick else (Load(2, 4000), Load(10, 4000))
+    few, many = (Load(1, 2000), Load(3, 4000)) if quick else (Load(2, 3000), Load(8, 4000))
     cases: dict[str, Case] = {
         "plain tap": (taps.plain, few),
         "this tap": (taps.ours, many),
@@ -145,7 +145,7 @@ def options(taps: Taps, *, quick: bool) -> Iterator[Line]:
     Yields:
         Lines of the table.
     """
-    few, many = (Load(1, 1000), Load(1, 4000)) if quick else (Load(1, 4000), Load(3, 4000))
+    few, many = (Load(1, 1000), Load(1, 4000)) if quick else (Load(1, 3000), Load(3, 4000))
     settings: dict[str, tuple[dict[str, Any], str]] = {
         "stream map": (
             {"stream_maps": {"requests": {"phone": "client['phones'] and subject.upper()"}}},

@@ -249,7 +249,7 @@ class RequestsStream(CalltouchStream):
         if self._is_test or not self._is_incremental:
             return
         limit = min(self._started, answer.received)
-        end = instant(window.end, self._zone)
+        end = min(instant(window.end, self._zone), self._end or self._started)
         state = self.get_context_state(context)
         before = state.get("replication_key_value")
         state["replication_key"] = self.replication_key

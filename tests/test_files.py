@@ -115,7 +115,7 @@ def field_at(path: list[str]) -> Config:
 def duckdb_type(field: Config) -> str:
     """Name the type of a column, as a user who reads the file would."""
     if field.get("format") == "date-time":
-        return "TIMESTAMP"
+        return "TIMESTAMPTZ"
     types = {"integer": "BIGINT", "boolean": "BOOLEAN", "number": "DOUBLE", "string": "VARCHAR"}
     return next((types[kind] for kind in types if kind in field["type"]), "JSON")
 

@@ -86,7 +86,9 @@ def test_a_token_without_quotes_is_masked_in_nested_json_too(token: str, form: s
     ("token", "written"),
     [
         pytest.param('Ключ"Ёж', 'Ключ\\"Ёж', id="JSON in UTF-8"),
-        pytest.param("Ключ/Ёж", '"\\\\u041a\\\\u043b\\\\u044e\\\\u0447/\\\\u0401\\\\u0436', id="JSON in JSON"),
+        pytest.param(
+            "Ключ/Ёж", '"\\\\u041a\\\\u043b\\\\u044e\\\\u0447/\\\\u0401\\\\u0436', id="JSON in JSON"
+        ),
         pytest.param("abc/def", "abc\\/def", id="JSON of PHP"),
         pytest.param("a\"b'cd", "a\\\"b\\\\'cd", id="repr in JSON"),
     ],

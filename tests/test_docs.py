@@ -1,0 +1,82 @@
+"""What repeats the settings and the schema agrees with them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from docs import plugin
+from docs.render import ROOT, render
+from tap_calltouch.settings import SETTINGS
+
+
+@pytest.mark.parametrize("name", list(render()))
+def test_generated_parts_are_up_to_date(name: str) -> None:
+    """If this fails, run `make docs`."""
+    assert (ROOT / name).read_text(encoding="utf-8") == render()[name]
+
+
+def leaves(schema: dict[str, Any], path: str = "") -> set[str]:
+    names: set[str] = set()
+    for name, part in schema["properties"].items():
+        is_map = name == "stream_maps" or not part.get("properties")
+        names |= {path + name} if is_map else leaves(part, f"{path}{name}.")
+    return names
+
+
+def test_meltano_and_plugin_know_every_setting_of_about() -> None:
+    about = subprocess.run(
+        [sys.executable, "-m", "tap_calltouch", "--about", "--format", "json"],
+        capture_output=True,
+        check=True,
+    )
+    names = leaves(json.loads(about.stdout)["settings"])
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    extractor = project["plugins"]["extractors"][0]
+    definition = yaml.safe_load((ROOT / "plugin.yaml").read_text(encoding="utf-8"))
+    for settings in (extractor["settings"], definition["settings"]):
+        assert {setting["name"] for setting in settings} == names
+    assert sorted(extractor["capabilities"]) == definition["capabilities"]
+    assert definition["settings_group_validation"] == [["api_token", "start_date"]]
+
+
+def test_each_setting_has_type_title_and_description_with_the_parameter() -> None:
+    own = leaves(SETTINGS)
+    no_parameter = {"timezone", "window_days", "lookback_days", "max_concurrent_requests"}
+    no_parameter |= {"requests_per_second", "request_timeout", "api_url"}
+    for setting in plugin.settings():
+        if setting["name"] in own:
+            assert setting["label"]
+            assert ("API: `" in setting["description"]) != (setting["name"] in no_parameter)
+
+
+def test_hub_kinds_are_right() -> None:
+    kinds = {setting["name"]: setting for setting in plugin.settings()}
+    assert kinds["site_ids"]["kind"] == "array"
+    assert kinds["api_token"] == {**kinds["api_token"], "kind": "string", "sensitive": True}
+    assert [name for name, setting in kinds.items() if setting.get("sensitive")] == ["api_token"]
+    assert kinds["start_date"]["kind"] == "date_iso8601"
+    assert {option["value"] for option in kinds["bind_to"]["options"]} == {"request", "session"}
+
+
+def test_no_host_of_an_index_and_no_path_of_a_machine_is_in_the_project() -> None:
+    """Nor in the pinned requirements."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    pattern = re.compile(
+        r"files\.pythonhosted|pypi\.(org|io)|artifactory|/(home|root|work|Users)/\w"
+    )
+    for name in filter(None, files.split("\0")):
+        path = Path(ROOT, name)
+        if path == Path(__file__) or path.suffix == ".png":
+            continue
+        found = pattern.search(path.read_text(encoding="utf-8"))
+        assert not found, f"{name}: {found and found.group()}"
