@@ -27,7 +27,7 @@ MESSAGE_LENGTH = 300
 # The real texts are unknown.
 _QUOTA = re.compile(r"балл|\bpoints?\b|суточн|в сутки|\bdaily\b|per day|quota|квот", re.IGNORECASE)
 _PER_SECOND = re.compile(r"в секунду|per second", re.IGNORECASE)
-_NOT_FOUND = re.compile(r"не найден|не существует|not found|^(null|\{\}|nothing)$", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"не найден|не существует|not found|^(null|\{\})$", re.IGNORECASE)
 
 
 class HeavyAnswerError(RetriableAPIError):
@@ -78,7 +78,7 @@ def check_answer(
     status = response.status_code
     body.seek(0)
     if status == HTTPStatus.OK and body.read(64).lstrip()[:1] == b"[":
-        body.seek(-min(64, body.tell()), 2)
+        body.seek(-min(1024, body.seek(0, 2)), 2)
         if body.read().rstrip()[-1:] == b"]":
             return
         msg = f"{what}: the answer is cut short."
@@ -93,6 +93,8 @@ def check_answer(
     said = quote_message(_message_in(content) or text or "nothing", token)
     told = f"{what}: the API answered {status}: {said}."
     if status == HTTPStatus.OK:
+        if single and not text:
+            raise NotFoundError(told)
         # The same error may come with another status: which one was not recorded.
         code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
         status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or not text else status

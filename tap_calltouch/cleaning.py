@@ -112,7 +112,10 @@ def _cleaner(schema: Schema, path: str, drift: Drift) -> Callable[[Any], Any]:
     if kind == "object" and schema.get("properties"):
         convert = object_cleaner(schema, f"{path}.", drift, {})
     elif kind == "object":
-        convert = _map_cleaner(_cleaner(schema.get("additionalProperties") or {}, path, drift))
+        convert = _map_cleaner(
+            _cleaner({"type": "string"}, path, drift),
+            _cleaner(schema.get("additionalProperties") or {}, path, drift),
+        )
     elif kind == "array":
         convert = _list_cleaner(_cleaner(schema.get("items") or {}, f"{path}[]", drift))
     else:
@@ -135,9 +138,11 @@ def _cleaner(schema: Schema, path: str, drift: Drift) -> Callable[[Any], Any]:
     return clean
 
 
-def _map_cleaner(clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _map_cleaner(
+    clean_name: Callable[[Any], Any], clean: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
     return lambda value: {
-        _to_string(name): None if item is None else clean(item) for name, item in value.items()
+        clean_name(name): None if item is None else clean(item) for name, item in value.items()
     }
 
 

@@ -56,7 +56,9 @@ def normalize(config: _Config, schema: dict[str, Any]) -> _Config:
     for name, value in config.items():
         setting, _, part = name.partition(".")
         if part and "properties" in schema["properties"].get(setting, {}):
-            result[setting] = {**result.get(setting, {}), part: value}
+            known = result.setdefault(setting, {})
+            if isinstance(known, dict):
+                result[setting] = {**known, part: value}
         elif isinstance(value, dict) and isinstance(result.get(name), dict):
             result[name] |= value
         else:
@@ -64,12 +66,16 @@ def normalize(config: _Config, schema: dict[str, Any]) -> _Config:
     for name, value in list(result.items()):
         value = _coerce(value, schema["properties"].get(name, {}))  # noqa: PLW2901
         if name in SETTINGS["properties"] and isinstance(value, dict):
-            value = {key: item for key, item in value.items() if item not in {None, ""}}  # noqa: PLW2901
+            value = {part: item for part, item in value.items() if not _is_unset(item)}  # noqa: PLW2901
         if value is None or (value == "" and name != "api_token"):
             del result[name]
         else:
             result[name] = value
     return result
+
+
+def _is_unset(value: Any) -> bool:  # noqa: ANN401
+    return value is None or value == ""
 
 
 def _coerce(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -80,12 +86,11 @@ def _coerce(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401
         if "boolean" in kinds and lowered in {"yes", "on", "1", "no", "off", "0"}:
             return lowered in {"yes", "on", "1"}
         try:
-            value = json.loads(lowered if "boolean" in kinds else value)
+            parsed = json.loads(lowered if "boolean" in kinds else value, parse_constant=str)
         except ValueError:
-            if "array" in kinds:
-                value = [item.strip() for item in value.split(",")]
-        if "array" in kinds and not isinstance(value, list):
-            value = [value]
+            parsed = value
+        is_list = "array" in kinds and not isinstance(parsed, list)
+        value = [item.strip() for item in value.split(",")] if is_list else parsed
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and "string" in kinds:
         return str(value)
     if isinstance(value, list) and "array" in kinds:
@@ -107,7 +112,7 @@ def problems(config: _Config, schema: dict[str, Any]) -> Iterator[str]:
     for error in JSONSchemaValidator(schema).iter_errors(config):
         found = True
         if error.validator == "required":
-            missing = next(name for name in error.validator_value if name not in config)
+            missing = error.message.split("'")[1]
             yield f"Setting `{missing}` is required.{_HINTS.get(missing, '')}"
         else:
             path = [str(part) for part in error.absolute_path]
@@ -148,8 +153,12 @@ def _allowed(schema: dict[str, Any], error: Any) -> str:  # noqa: ANN401
 def _problems_of_meaning(config: _Config) -> Iterator[str]:
     if not config["api_token"].strip():
         yield f"Setting `api_token` must not be empty.{_HINTS['api_token']}"
-    url = urlsplit(config["api_url"])
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    try:
+        url = urlsplit(config["api_url"])
+        is_url = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
         yield f"Setting `api_url` must be an http or https URL such as {API_URL}."
     try:
         zone = ZoneInfo(config["timezone"])
@@ -169,6 +178,8 @@ def _problems_of_meaning(config: _Config) -> Iterator[str]:
                     f"Setting `{name}` must be a date such as 2024-01-31 or a date-time such as "
                     f"2024-01-31T10:00:00+03:00, not {config[name]!r}."
                 )
+    if not 0 < config["requests_per_second"] <= 5:  # noqa: PLR2004 - JSON Schema lets NaN pass
+        yield "Setting `requests_per_second` must be a number above 0 and at most 5."
     if len(moments) == 2 and moments["start_date"] >= moments["end_date"]:  # noqa: PLR2004
         yield (
             f"Setting `start_date` ({config['start_date']}) must be before `end_date` "

@@ -58,11 +58,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             return
         line = self.serialize_message(message) + b"\n"
         self._block += line
-        self.flush()
-        if message.type is SingerMessageType.STATE:
-            self._last_state = line
+        self.flush(line if message.type is SingerMessageType.STATE else b"")
 
-    def flush(self) -> None:
+    def flush(self, state: bytes = b"") -> None:
         """Write what waits.
 
         Raises:
@@ -72,7 +70,8 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         block, self._block = self._block, bytearray()
         self._writing = True
         try:
-            self._write(block)
+            if self._write(block) and state:
+                self._last_state = state
         finally:
             self._writing = False
         if self._exit_code is not None:
@@ -101,12 +100,12 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._write(self._last_state, to_the_end=True)
         raise SystemExit(self._exit_code)
 
-    def _write(self, block: bytes | bytearray, *, to_the_end: bool = False) -> None:
+    def _write(self, block: bytes | bytearray, *, to_the_end: bool = False) -> bool:
         try:
             descriptor = sys.stdout.fileno()
         except (AttributeError, io.UnsupportedOperation):
             sys.stdout.write(block.decode())  # a test that captures the output
-            return
+            return True
         sys.stdout.flush()
         end = len(block)
         written = 0
@@ -114,13 +113,14 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             while written < end:
                 if self._exit_code is not None:
                     if time.monotonic() > self._deadline:
-                        return  # the target is stuck
+                        return False  # the target is stuck
                     if not to_the_end:  # only to the end of the line that is begun
                         end = block.find(b"\n", written - 1) + 1 if written else 0
                         to_the_end = True
                         continue
                 if _is_writable(descriptor):
                     written += os.write(descriptor, view[written : min(end, written + WRITE_SIZE)])
+        return written == len(block)
 
 
 def _is_writable(descriptor: int) -> bool:

@@ -6,14 +6,22 @@ import heapq
 from collections import deque
 from concurrent.futures import Future
 from threading import Thread
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-Page = TypeVar("Page")
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
+
+
+class Ordered(Protocol):
+    """What can be put in order."""
+
+    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401
+
+
+Page = TypeVar("Page", bound=Ordered)
 
 
 class TooHeavyError(Exception):
@@ -112,10 +120,12 @@ class Prefetch(Generic[Page, Answer]):
         plan = self._plans[index]
         while True:
             self._ask(index)
-            if not self._pages or self._pages[0][0] != index:
-                if plan.finished:
-                    return
-                assert self._failure  # noqa: S101 - else the page would have been asked for
+            is_asked = bool(self._pages) and self._pages[0][0] == index
+            if plan.finished and not is_asked:
+                return
+            if not plan.finished and not (is_asked and self._pages[0][1] < plan.current_value):
+                # The next page was not asked for, since another failed meanwhile.
+                assert self._failure  # noqa: S101
                 raise self._failure
             _, page, future = heapq.heappop(self._pages)
             try:

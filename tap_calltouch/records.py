@@ -8,6 +8,7 @@ through a slower pass of its own that keeps what can be kept.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections import Counter
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 1 << 20
 
 _MAX_NESTING = 10_000
+_MAX_DIGITS = 1000
 
 _split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -184,12 +186,19 @@ def _parse_items(block: bytes) -> list[Any] | None:
         return None
 
 
+def _parse_integer(digits: str) -> float:
+    # Python refuses more digits than 4300, and no field holds so many.
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.nan
+
+
 def _lenient_json(raw: bytes) -> Any:  # noqa: ANN401
     """Decode what msgspec refuses: NaN, control characters, broken text, very deep nesting."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, _MAX_NESTING))
     try:
-        return json.loads(raw.decode("utf-8", "surrogateescape"), strict=False)
+        return json.loads(
+            raw.decode("utf-8", "surrogateescape"), strict=False, parse_int=_parse_integer
+        )
     finally:
         sys.setrecursionlimit(limit)
 

@@ -34,9 +34,15 @@ def redact(text: str, token: str) -> str:
 def _forms(token: str) -> re.Pattern[str]:
     forms = {token, quote(token), quote(token, safe=""), quote_plus(token)}
     forms |= {quote(form, safe="") for form in forms}
-    forms |= {json.dumps(form)[1:-1] for form in forms} | {repr(form)[1:-1] for form in forms}
+    for _ in range(2):  # an escaped text may be quoted once more
+        forms |= {escaped for form in forms for escaped in _escape(form)}
     longest_first = sorted(forms, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+
+
+def _escape(text: str) -> set[str]:
+    as_json = (json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return {*as_json, repr(text)[1:-1], text.replace("/", "\\/")}
 
 
 class RedactingFormatter(logging.Formatter):

@@ -92,7 +92,7 @@ class RequestsStream(CalltouchStream):
         """One partition a site, from the settings alone; the SDK would take them from the state."""
         if self.config["request_numbers"]:
             return None
-        sites = [{"siteId": site} for site in dict.fromkeys(self.config["site_ids"])]
+        sites = [{"siteId": int(site)} for site in dict.fromkeys(self.config["site_ids"])]
         return (sites[:1] if self._is_test else sites) or None
 
     @property

@@ -221,10 +221,11 @@ def wall_period(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetim
     first_day, last_day = (datetime.combine(moment.date(), time()) for moment in (first, last))
     first_wall = first.replace(microsecond=0, tzinfo=None)
     last_wall = last.replace(microsecond=0, tzinfo=None) + bool(last.microsecond) * SECOND
-    return (
-        first_day if _clock_changes(first_day, zone) else first_wall,
-        last_day + DAY if last_wall != last_day and _clock_changes(last_day, zone) else last_wall,
-    )
+    if _clock_changes(first_day, zone):
+        first_wall = first_day
+    if end > instant(last_day, zone) and _clock_changes(last_day, zone):
+        last_wall = last_day + DAY
+    return first_wall, last_wall
 
 
 def _clock_changes(midnight: datetime, zone: ZoneInfo) -> bool:

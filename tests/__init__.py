@@ -1,0 +1,1 @@
+"""Tests, and the local API that they run against."""

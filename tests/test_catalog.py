@@ -30,7 +30,7 @@ def sandbox() -> Iterator[Sandbox]:
 def run_tap(path: Path, sandbox: Sandbox, *options: str, **settings: Any) -> str:
     config = tap_config(sandbox, site_ids=[101, 202], end_date="2024-02-02", **settings)
     (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    command = [BIN / "tap-calltouch", "--config", path / "config.json", *options]
+    command = [str(BIN / "tap-calltouch"), "--config", str(path / "config.json"), *options]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout

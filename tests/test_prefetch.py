@@ -231,9 +231,6 @@ def test_a_page_that_is_too_heavy_is_halved_in_its_place(
     assert [end for _, end in found[:-1]] == [start for start, _ in found[1:]]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the second half is skipped if a later page fails before it is asked for"
-)
 def test_a_failure_does_not_skip_the_second_half_of_a_page() -> None:
     """Of the pages 0-8, 8-16, 16-24 days the second is halved, the third waits, the last fails."""
     first_half = threading.Event()
@@ -286,9 +283,6 @@ class Scheduler:
         return future
 
 
-@pytest.mark.xfail(
-    strict=True, reason="halves of a page are skipped if a later page fails meanwhile"
-)
 def test_pages_come_without_a_gap_and_then_the_error_whatever_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

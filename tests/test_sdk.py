@@ -57,9 +57,7 @@ PROTECTED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("base", "ours", "name", "parameters"), PROTECTED, ids=lambda item: str(item)
-)
+@pytest.mark.parametrize(("base", "ours", "name", "parameters"), PROTECTED, ids=str)
 def test_protected_member_is_still_as_it_was(
     base: type, ours: type, name: str, parameters: list[str]
 ) -> None:

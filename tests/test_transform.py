@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from tests.meltano_project import Config, Loader
 
 Rows = list[tuple[Any, ...]]
-Query = "Callable[[str], Rows]"
 PLACEHOLDERS = {"", "<не указано>", "<не заполнено>", "(not set)", "(not provided)", "(none)"}
 SITES = [101, 202]
+DBT = ("build", "--project-dir", "transform", "--profiles-dir", "transform")
 
 
 def make_journal() -> Journal:
@@ -54,8 +54,7 @@ def load_twice(
         changed["orders"][0]["sum"] = amount
         pipe(path, loader, config, settings)
     result = subprocess.run(
-        [BIN / "dbt", "build", "--project-dir", "transform", "--profiles-dir", "transform"]
-        + ["--target", environment.pop("target")],
+        [str(BIN / "dbt"), *DBT, "--target", environment.pop("target")],
         cwd=ROOT,
         env={**os.environ, "DBT_TARGET_PATH": f"{path}", "DBT_LOG_PATH": f"{path}", **environment},
         capture_output=True,
@@ -84,7 +83,7 @@ def on_postgres(path: Path, journal: Journal) -> Iterator[Callable[[str], Rows]]
             PGDATABASE=str(place["dbname"]),
         )
         with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
-            yield lambda query: connection.execute(query).fetchall()  # type: ignore[arg-type]
+            yield lambda query: connection.execute(query).fetchall()
 
 
 def on_duckdb(path: Path, journal: Journal) -> Iterator[Callable[[str], Rows]]:
@@ -110,7 +109,9 @@ def test_dbt_makes_tables_of_what_was_loaded(
     journal = make_journal()
     for query in database(tmp_path, journal):
 
-        def check(model: str, columns: str, rows: Rows, query: Callable[[str], Rows] = query) -> None:
+        def check(
+            model: str, columns: str, rows: Rows, query: Callable[[str], Rows] = query
+        ) -> None:
             assert rows
             assert Counter(query(f"select {columns} from {model}")) == Counter(rows)
 

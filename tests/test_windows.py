@@ -397,10 +397,6 @@ def test_the_bookmark_moves_forward_up_to_the_limit(
         pytest.param(
             "2024-11-01T12:00", "2024-11-03T05:00", HAVANA,
             span("2024-11-01T08:00", "2024-11-04"), id="an end at the second of two midnights",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="wall_period takes the second midnight for the first: an hour is lost",
-            ),
         ),
     ],
 )  # fmt: skip

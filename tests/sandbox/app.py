@@ -74,7 +74,7 @@ class Api:
     """
 
     journal: Journal
-    token: str = "sandbox-token/with+odd=chars"  # noqa: S105  (no secret)
+    token: str = "sandbox-token/with+odd=chars"
     points: int | None = None
     site_required: bool = False
     row_limit: int | None = None
