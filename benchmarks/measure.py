@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import IO
 
 CHUNK = 1 << 20
 RECORD = b'"type":"RECORD"'
@@ -61,13 +62,14 @@ def run(*arguments: str, records: int | None = None) -> Run:
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
+            bufsize=0,
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,
         )
         assert process.stdout
         with process.stdout as output:
-            written, found = _drain(output.fileno())
+            written, found = _drain(output)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -82,16 +84,16 @@ def run(*arguments: str, records: int | None = None) -> Run:
     return Run(wall, usage.ru_utime + usage.ru_stime, kilobytes * 1.024e-3, written, found)
 
 
-def _drain(descriptor: int) -> tuple[int, int]:
+def _drain(output: IO[bytes]) -> tuple[int, int]:
     """Read to the end; count bytes and RECORD messages, also those cut by a chunk's border."""
     written = records = 0
-    rest = b""
-    while chunk := os.read(descriptor, CHUNK):
-        written += len(chunk)
-        records += chunk.count(RECORD)
-        seam = rest + chunk[: len(RECORD) - 1]
-        records += seam.count(RECORD)
-        rest = (rest + chunk[-len(RECORD) :])[1 - len(RECORD) :]
+    overlap = len(RECORD) - 1
+    buffer = bytearray(overlap + CHUNK)  # always the same: this process must stay small
+    with memoryview(buffer) as view:
+        while size := output.readinto(view[overlap:]):  # type: ignore[attr-defined]
+            written += size
+            records += buffer.count(RECORD, 0, overlap + size)
+            buffer[:overlap] = buffer[size : size + overlap]
     return written, records
 
 

@@ -23,7 +23,8 @@
         from (
             select *, row_number() over () as line
             from read_json(
-                '{{ env_var("CALLTOUCH_JSONL") }}', format = 'newline_delimited', columns = {{ types }}
+                '{{ env_var("CALLTOUCH_JSONL") }}', format = 'newline_delimited', columns = {{ types }},
+                maximum_object_size = 67108864
             )
         ) as numbered
     ) as marked
