@@ -160,9 +160,9 @@ def test_killed_sync_resumes_without_loss(
                 process = start_tap(config, tmp_path, state=state, stdout=out.fileno())
                 assert process.stderr
                 if attempt < kills:
-                    while b"window " not in process.stderr.readline():
-                        pass
-                    time.sleep(moments.uniform(0, 0.3))
+                    while b"window " not in (line := process.stderr.readline()):
+                        assert line, "there must be windows left to be killed in"
+                    time.sleep(moments.uniform(0, 0.15))
                     process.kill()
                 process.stderr.read()
                 process.stderr.close()
