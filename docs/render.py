@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from docs import plugin
+from tests.targets import TARGETS
+from tests.test_recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +35,11 @@ def tables(language: str) -> dict[str, str]:
         row = _setting_row(setting, words["settings"])
         is_own = setting["name"].split(".")[0] in plugin.own_names()
         (own if is_own else foreign).append(row)
+    targets = _row(words["targets_header"]) + _row(["---"] * len(words["targets_header"]))
+    for target in TARGETS:
+        notes = words["targets"].get(target.package, target.notes)
+        proof = words["proofs"].get(target.proof, target.proof)
+        targets += _row([f"{target.package} {target.version}", proof, notes])
     header = _row(words["settings_header"]) + _row(["---"] * len(words["settings_header"]))
     schema = json.loads((ROOT / "schemas" / "requests.json").read_text(encoding="utf-8"))
     fields = _row(words["fields_header"]) + _row(["---"] * len(words["fields_header"]))
@@ -41,6 +48,8 @@ def tables(language: str) -> dict[str, str]:
         "settings": header + "".join(own),
         "sdk-settings": header + "".join(foreign),
         "fields": fields,
+        "targets": targets,
+        **{f"recipe {name}": f"```yaml\n{text}```\n" for name, text in RECIPES.items()},
     }
 
 

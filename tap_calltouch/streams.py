@@ -272,8 +272,13 @@ class RequestsStream(CalltouchStream):
     def _generate_record_messages(self, record: Record) -> Generator[singer.RecordMessage]:
         # The SDK's own walks through each record twice, for selection and for types. The decoder
         # has done both. Nothing public lies between `get_records` and the message.
+        flat = self.config.get("flattening_enabled")
         for stream_map in self.stream_maps:
             mapped = stream_map.transform(record)
+            if flat and mapped is not None:
+                # The SDK leaves an object that is null as it is, a column that no schema has.
+                columns = stream_map.transformed_schema["properties"]
+                mapped = {name: value for name, value in mapped.items() if name in columns}
             if mapped is not None:
                 yield singer.RecordMessage(
                     stream=stream_map.stream_alias,

@@ -233,14 +233,16 @@ def test_every_field_has_one_type_and_all_but_the_keys_and_date_may_be_null(path
         assert kind[1] == "null"
 
 
-def test_every_object_lists_properties_and_every_array_items() -> None:
+def test_every_object_lists_properties_or_is_free_form_and_every_array_lists_items() -> None:
+    """A free-form object has no empty `properties`: the SDK would drop it when it flattens."""
     for path, node in NODES.items():
-        assert ("properties" in node) == (type_of(node) == "object"), path
+        shapes = [bool(node.get("properties")), "additionalProperties" in node]
+        assert sum(shapes) == (type_of(node) == "object"), path
         assert ("items" in node) == (type_of(node) == "array"), path
 
 
 def test_only_attrs_are_free_form() -> None:
-    empty = {path for path, node in NODES.items() if node.get("properties") == {}}
+    empty = {path for path, node in NODES.items() if "additionalProperties" in node}
     assert empty == {"attrs", "session.attrs", "orders[].session.attrs", "order.session.attrs"}
 
 
