@@ -40,6 +40,9 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+docs: $(READY)
+	$(BIN)/python -m docs
+
 requirements: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 		--custom-compile-command "make requirements" --group dev --output-file requirements-dev.txt \

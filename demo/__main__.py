@@ -20,7 +20,8 @@ To load your own requests with the same pipeline (put another loader in place of
 
     export TAP_CALLTOUCH_API_TOKEN=<Integrations > API in your Calltouch account>
     export TAP_CALLTOUCH_SITE_IDS='[<your site id>]' TAP_CALLTOUCH_START_DATE=2024-01-01
-    TARGET_JSONL_DESTINATION_PATH=. .venv/bin/meltano run --state-id-suffix=real tap-calltouch target-jsonl
+    TARGET_JSONL_DESTINATION_PATH=. \\
+      .venv/bin/meltano run --state-id-suffix=real tap-calltouch target-jsonl
 """
 
 BY_SOURCE = """

@@ -13,6 +13,7 @@ from tap_calltouch.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
 
 VARIANT = "tap-calltouch"
+LOGO = "/assets/logos/extractors/calltouch.svg"
 # Meltano 4.4 stops with a traceback when a setting of kind `decimal` comes from the environment;
 # the tap takes a number that comes as a text.
 KINDS = {"number": "string"}
@@ -41,8 +42,7 @@ def required() -> list[str]:
 
 def definition() -> dict[str, Any]:
     """Give the whole definition."""
-    project = metadata("tap-calltouch")
-    repository = project["Project-URL"].split(", ")[1]
+    repository = _repository()
     information = about()
     return {
         "capabilities": sorted(information["capabilities"]),
@@ -51,7 +51,7 @@ def definition() -> dict[str, Any]:
         "executable": information["name"],
         "keywords": ["api", "meltano_sdk"],
         "label": "Calltouch",
-        "logo_url": "/assets/logos/extractors/calltouch.png",
+        "logo_url": LOGO,
         "maintenance_status": "active",
         "name": information["name"],
         "namespace": information["name"].replace("-", "_"),
@@ -65,9 +65,29 @@ def definition() -> dict[str, Any]:
     }
 
 
+def hub_files() -> dict[str, str]:
+    """Give what a pull request to the Hub adds to its files, by path below `docs/hub`."""
+    plugin = definition()
+    name = plugin["name"]
+    maintainer = {
+        "label": metadata("tap-calltouch")["Author"],
+        "name": VARIANT,
+        "url": _repository().rpartition("/")[0],
+    }
+    return {
+        f"_data/meltano/extractors/{name}/{VARIANT}.yml": to_yaml(plugin),
+        "default_variants.yml": f"  {to_yaml({name: VARIANT})}",  # a line below `extractors:`
+        "maintainers.yml": to_yaml({VARIANT: maintainer}),
+    }
+
+
 def to_yaml(value: Any, *, sort_keys: bool = True) -> str:
     """Write YAML as the Hub does: keys sorted, text as it is."""
     return yaml.safe_dump(value, allow_unicode=True, sort_keys=sort_keys, width=10_000)
+
+
+def _repository() -> str:
+    return str(metadata("tap-calltouch")["Project-URL"].partition(", ")[2])
 
 
 def _properties() -> list[tuple[str, dict[str, Any]]]:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 def render() -> dict[str, str]:
     """Give the text of each file that has generated parts, by its name."""
     files = {"plugin.yaml": plugin.to_yaml(plugin.definition())}
+    files |= {f"docs/hub/{path}": text for path, text in plugin.hub_files().items()}
     settings = plugin.to_yaml([_short(item) for item in plugin.settings()], sort_keys=False)
     files["meltano.yml"] = _replace("meltano.yml", {"settings": settings}, indent="    ")
     for name, language in (("README.md", "en"), ("README.ru.md", "ru")):

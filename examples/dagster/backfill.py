@@ -29,8 +29,8 @@ TARGET = shlex.split(os.environ.get("BACKFILL_TARGET", "target-jsonl"))
 RETRY_SECONDS = float(os.environ.get("BACKFILL_RETRY_SECONDS", "60"))
 
 REQUESTS_PER_SECOND = 5  # that the API allows one IP address
-WORKERS = 4  # on this address: at most REQUESTS_PER_SECOND
-# Whole calls: two workers at 2.5 a second could each begin three calls within one second.
+WORKERS = 4  # on this address; never more than REQUESTS_PER_SECOND
+# Rounded down: two workers at 2.5 a second could each begin three calls within one second.
 SHARE = REQUESTS_PER_SECOND // WORKERS
 
 Slice = dict[str, str]
@@ -73,15 +73,13 @@ def load(context: OpExecutionContext, settings: Slice) -> None:
     settings |= {"TAP_CALLTOUCH_REQUESTS_PER_SECOND": str(SHARE)}
     command = ["tap-calltouch", "--config", "ENV", *(["--state", state] if state.exists() else [])]
     with (folder / "tap.log").open("w+b") as log:
+        # When the target ends first, `with` closes the pipe, and so ends the tap.
         with subprocess.Popen(
             command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=log
         ) as tap:
-            try:
-                target = subprocess.run(
-                    TARGET, cwd=folder, stdin=tap.stdout, stdout=subprocess.PIPE, check=False
-                )
-            finally:
-                tap.terminate()  # if the target or Dagster ended first
+            target = subprocess.run(
+                TARGET, cwd=folder, stdin=tap.stdout, stdout=subprocess.PIPE, check=False
+            )
         log.seek(0)
         told = log.read().decode().strip()
     context.log.info(told)
