@@ -9,6 +9,7 @@ import json
 import math
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ Schema = dict[str, Any]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECONDS = [f"{second:02}" for second in range(60)]
+_MILLISECONDS = [f".{millisecond:03}+00:00" for millisecond in range(1000)]
 _UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
 _REPLACEMENT = "\ufffd"
@@ -46,7 +49,14 @@ class Drift(NamedTuple):
 
 def stamp(milliseconds: int) -> str:
     """Format what the API gives; OverflowError outside the years 1 to 9999."""
-    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds")
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    return _minute(minutes) + _SECONDS[seconds] + _MILLISECONDS[milliseconds]
+
+
+@lru_cache(maxsize=4096)
+def _minute(minutes: int) -> str:
+    return (_EPOCH + timedelta(minutes=minutes)).isoformat()[:-8]
 
 
 def type_of(schema: Schema) -> str:
@@ -72,7 +82,7 @@ def describe(value: Any) -> str:  # noqa: ANN401
 
 def object_cleaner(
     schema: Schema, path: str, drift: Drift, defaults: Mapping[str, int]
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
+) -> Callable[..., dict[str, Any]]:
     """Compile a function that fits objects to a schema.
 
     Args:
@@ -82,17 +92,21 @@ def object_cleaner(
         defaults: Values for required properties.
 
     Returns:
-        The function. It gives each property of the schema and no other, and raises
-        UnusableRecordError if a required one has neither a usable value nor a default.
+        The function. It takes an object and values that fit already, by name. It gives each
+        property of the schema and no other, and raises UnusableRecordError if a required one has
+        neither a usable value nor a default.
     """
     fields = [
         (name, _cleaner(field, f"{path}{name}", drift), is_required(field), defaults.get(name))
         for name, field in schema["properties"].items()
     ]
 
-    def clean(value: dict[str, Any]) -> dict[str, Any]:
-        cleaned = {}
+    def clean(value: dict[str, Any], fitting: Mapping[str, Any]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
         for name, clean_field, required, default in fields:
+            if name in fitting:
+                cleaned[name] = fitting[name]
+                continue
             found = value.get(name)
             cleaned[name] = None if found is None else clean_field(found)
             if required and cleaned[name] is None:
@@ -110,7 +124,7 @@ def _cleaner(schema: Schema, path: str, drift: Drift) -> Callable[[Any], Any]:
     kind = type_of(schema)
     convert: Callable[[Any], Any]
     if kind == "object" and schema.get("properties"):
-        convert = object_cleaner(schema, f"{path}.", drift, {})
+        convert = partial(object_cleaner(schema, f"{path}.", drift, {}), fitting={})
     elif kind == "object":
         convert = _map_cleaner(
             _cleaner({"type": "string"}, path, drift),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import select
+import stat
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +22,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 BLOCK_SIZE = 128 * 1024
 # A pipe that can be written to takes at least this much without blocking (POSIX: PIPE_BUF is 512
@@ -43,6 +45,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._writing = False
         self._exit_code: int | None = None
         self._deadline = float("inf")
+        self._output: tuple[int, int] | None = None
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -51,14 +54,22 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
     @override
     def write_message(self, message: Message) -> None:
         if message.type is SingerMessageType.RECORD:
-            self._encoder.encode_into(message.to_dict(), self._block, -1)
-            self._block += b"\n"
-            if len(self._block) >= BLOCK_SIZE:
-                self.flush()
+            self.write_record(message.to_dict())
             return
         line = self.serialize_message(message) + b"\n"
         self._block += line
         self.flush(line if message.type is SingerMessageType.STATE else b"")
+
+    def write_record(self, message: dict[str, Any]) -> None:
+        """Write a RECORD message.
+
+        Args:
+            message: As it is to be encoded.
+        """
+        self._encoder.encode_into(message, self._block, -1)
+        self._block += b"\n"
+        if len(self._block) >= BLOCK_SIZE:
+            self.flush()
 
     def flush(self, state: bytes = b"") -> None:
         """Write what waits.
@@ -107,6 +118,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             sys.stdout.write(block.decode())  # a test that captures the output
             return True
         sys.stdout.flush()
+        if self._output is None:
+            self._output = _open_output(descriptor)
+        descriptor, size = self._output
         end = len(block)
         written = 0
         with memoryview(block) as view:
@@ -119,8 +133,23 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
                         to_the_end = True
                         continue
                 if _is_writable(descriptor):
-                    written += os.write(descriptor, view[written : min(end, written + WRITE_SIZE)])
+                    with suppress(BlockingIOError):
+                        written += os.write(descriptor, view[written : min(end, written + size)])
         return written == len(block)
+
+
+def _open_output(descriptor: int) -> tuple[int, int]:
+    """Tell where to write, and how much at a time, so that no write blocks for long."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor, 2 * BLOCK_SIZE
+    if stat.S_ISFIFO(mode):
+        # On Linux a pipe can be opened once more, with a mode of its own: a write then takes what
+        # fits. To set the mode of the one that is open would set it for all who share it.
+        with suppress(OSError):
+            flags = os.O_WRONLY | os.O_NONBLOCK
+            return os.open(f"/proc/self/fd/{descriptor}", flags), 2 * BLOCK_SIZE
+    return descriptor, WRITE_SIZE
 
 
 def _is_writable(descriptor: int) -> bool:

@@ -30,15 +30,17 @@ from tap_calltouch.cleaning import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import IO
 
-BLOCK_SIZE = 1 << 20
+BLOCK_SIZE = 1 << 16  # what a processor keeps at hand; a larger block takes longer
 
+_UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _MAX_NESTING = 10_000
 _MAX_DIGITS = 1000
 
 _split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_split_record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class BrokenAnswerError(ValueError):
@@ -81,6 +83,10 @@ class RecordDecoder:
         self.drift = drift or Drift(Counter(), Counter())
         self._decode = msgspec.json.Decoder(_struct("Record", schema, defaults)).decode
         self._instants = _find_instants(schema)
+        self._fields = [
+            (name, _field_decoder(name, field, plain=plain))
+            for name, field in schema["properties"].items()
+        ]
         self._clean = object_cleaner(schema, "", self.drift, defaults)
         self._as_dict = msgspec.to_builtins if plain else msgspec.structs.asdict
 
@@ -97,31 +103,50 @@ class RecordDecoder:
             BrokenAnswerError: If the body is not a JSON array of objects.
             UnusableRecordError: If a required value is missing and has no default.
         """
+        decode, instants, as_dict = self._decode, self._instants, self._as_dict
         for block, items in split_records(answer):
             may_hold_nul = b"\\u0000" in block
             for item in items:
-                record = None
                 if isinstance(item, msgspec.Raw):
-                    raw = bytes(item) if may_hold_nul else item
-                    if not (may_hold_nul and b"\\u0000" in raw):
-                        record = self._decode_fitting(raw)
-                    if record is None:
-                        item = _lenient_json(bytes(item))  # noqa: PLW2901
-                yield self._clean_unfitting(item) if record is None else record
+                    if not (may_hold_nul and b"\\u0000" in bytes(item)):
+                        try:
+                            record = decode(item)
+                            _stamp_struct(record, instants)
+                        except _UNFITTING:
+                            pass
+                        else:
+                            yield as_dict(record)
+                            continue
+                    yield self._clean_by_field(bytes(item))
+                else:
+                    yield self._clean_unfitting(item)
 
-    def _decode_fitting(self, raw: bytes | msgspec.Raw) -> dict[str, Any] | None:
+    def _clean_by_field(self, raw: bytes) -> dict[str, Any]:
+        """Clean just those fields of a record that do not fit."""
         try:
-            record = self._decode(raw)
-            _stamp_struct(record, self._instants)
-        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError):
-            return None
-        return self._as_dict(record)
+            parts = _split_record(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._clean_unfitting(_lenient_json(raw))
+        may_hold_nul = b"\\u0000" in raw
+        fitting: dict[str, Any] = {}
+        found: dict[str, Any] = {}
+        for name, decode in self._fields:
+            part = parts.get(name)
+            if part is None:
+                continue
+            try:
+                if may_hold_nul and b"\\u0000" in bytes(part):
+                    raise msgspec.DecodeError
+                fitting[name] = decode(part)
+            except _UNFITTING:
+                found[name] = _lenient_json(bytes(part))
+        return self._clean(found, fitting)
 
     def _clean_unfitting(self, item: Any) -> dict[str, Any]:  # noqa: ANN401
         if not isinstance(item, dict):
             msg = f"an item of the array is {describe(item)}, not an object"
             raise BrokenAnswerError(msg)
-        return self._clean(item)
+        return self._clean(item, {})
 
 
 def split_records(
@@ -150,38 +175,40 @@ def split_records(
     beginnings = ([first_key.group()] if first_key else []) + [b"{"]
     while more := answer.read(max(block_size, len(block) - block_size)):
         if len(block) >= block_size and (cut := _cut(block, beginnings)):
-            border, items = cut
-            yield block[:border], items
-            block = block[border:]
-        block += more
+            border, array, items = cut
+            yield array, items
+            block = block[border:] + more
+        else:
+            block += more
     block = block.rstrip()
-    last_items = _parse_items(block[:-1]) if block.endswith(b"]") else None
-    if last_items is None:
+    last = _parse_items(block, len(block) - 1) if block.endswith(b"]") else None
+    if last is None:
         msg = "the answer is cut short or is not valid JSON"
         raise BrokenAnswerError(msg)
-    yield block, last_items
+    yield last
 
 
-def _cut(block: bytes, beginnings: list[bytes]) -> tuple[int, list[Any]] | None:
+def _cut(block: bytes, beginnings: list[bytes]) -> tuple[int, bytes, list[Any]] | None:
     """Find the last border between two items of the outer array; only the decoder knows it."""
     for beginning in beginnings:
         border = block.rfind(beginning)
         while border > 0:
-            before = block[:border].rstrip()
-            if before.endswith(b",") and (items := _parse_items(before[:-1])):
-                return border, items
+            comma = block.rfind(b",", 0, border)
+            is_likely = comma >= 0 and not block[comma + 1 : border].strip()
+            if is_likely and (parsed := _parse_items(block, comma)):
+                return border, *parsed
             border = block.rfind(beginning, 0, border)
     return None
 
 
-def _parse_items(block: bytes) -> list[Any] | None:
-    array = b"[" + block + b"]"
+def _parse_items(block: bytes, end: int) -> tuple[bytes, list[Any]] | None:
+    array = b"".join((b"[", memoryview(block)[:end], b"]"))
     try:
-        return _split_block(array)
+        return array, _split_block(array)
     except (msgspec.DecodeError, RecursionError):
         pass
     try:
-        return list(_lenient_json(array))
+        return array, _lenient_json(array)
     except (ValueError, RecursionError):
         return None
 
@@ -191,14 +218,15 @@ def _parse_integer(digits: str) -> float:
     return int(digits) if len(digits) <= _MAX_DIGITS else math.nan
 
 
+_decode_leniently = json.JSONDecoder(strict=False, parse_int=_parse_integer).decode
+
+
 def _lenient_json(raw: bytes) -> Any:  # noqa: ANN401
     """Decode what msgspec refuses: NaN, control characters, broken text, very deep nesting."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, _MAX_NESTING))
     try:
-        return json.loads(
-            raw.decode("utf-8", "surrogateescape"), strict=False, parse_int=_parse_integer
-        )
+        return _decode_leniently(raw.decode("utf-8", "surrogateescape"))
     finally:
         sys.setrecursionlimit(limit)
 
@@ -233,6 +261,23 @@ def _python_type(name: str, schema: Schema) -> Any:  # noqa: ANN401
     }.get(kind, Any)
 
 
+def _field_decoder(name: str, schema: Schema, *, plain: bool) -> Callable[[msgspec.Raw], Any]:
+    """Compile what decodes one field of a record, whatever the others are like."""
+    alone = {"properties": {name: schema}}
+    instants = _find_instants(alone)
+    if not plain and instants == ([], []):
+        field_type = _python_type(name, schema)
+        return msgspec.json.Decoder(field_type if is_required(schema) else field_type | None).decode
+    decode_object = msgspec.json.Decoder(_struct(name, alone, {})).decode
+
+    def decode(raw: msgspec.Raw) -> Any:  # noqa: ANN401
+        record = decode_object(b'{"%b":%b}' % (name.encode(), bytes(raw)))
+        _stamp_struct(record, instants)
+        return msgspec.to_builtins(record)[name] if plain else getattr(record, name)
+
+    return decode
+
+
 class _Instants(NamedTuple):
     """Where the instants of a struct are: fields of its own, and fields that hold structs."""
 
@@ -263,6 +308,8 @@ def _stamp_struct(record: Any, instants: _Instants) -> None:  # noqa: ANN401
             setattr(record, name, stamp(value))
     for name, is_array, nested in instants.nested:
         value = getattr(record, name)
-        for item in (value or ()) if is_array else (value,):
+        if not value:
+            continue
+        for item in value if is_array else (value,):
             if item is not None:
                 _stamp_struct(item, nested)

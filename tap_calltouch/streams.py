@@ -84,7 +84,7 @@ class RequestsStream(CalltouchStream):
         self._decoders: dict[int | None, RecordDecoder] = {}
         self._border_keys: set[tuple[int, int]] = set()
         self._warned_of: set[int | None] = set()
-        self._time_extracted = self._started
+        self._message: dict[str, Any] = {}
 
     @property
     @override
@@ -211,7 +211,12 @@ class RequestsStream(CalltouchStream):
         # The second at which two windows of one day meet belongs to both.
         known, keys = self._border_keys, set()
         meets_next = bool(window and window.end.time() != MIDNIGHT)
-        self._time_extracted = answer.received
+        self._message = {
+            "type": "RECORD",
+            "stream": self.stream_maps[0].stream_alias,
+            "time_extracted": answer.received,
+            **({} if self._stream_version is None else {"version": self._stream_version}),
+        }
         foreign = 0
         try:
             for record in self._decoder(site).records(answer.body):
@@ -269,9 +274,29 @@ class RequestsStream(CalltouchStream):
         """Do nothing: a record within a window says nothing about the records before it."""
 
     @override
+    def _process_record(
+        self,
+        record: Record,
+        child_context: Context | None = None,
+        partition_context: Context | None = None,
+    ) -> None:
+        """Do nothing: there are no child streams, and the decoder has put in the site."""
+
+    @override
+    def _write_record_message(self, record: Record) -> None:
+        # Nothing public lies between `get_records` and the line. The SDK's own walks through each
+        # record twice, for selection and for types, which the decoder has done, and makes three
+        # objects of it.
+        if self._needs_dicts:
+            super()._write_record_message(record)
+            return
+        self._message["record"] = record
+        self._writer.write_record(self._message)
+        self.state_manager.is_flushed = False
+
+    @override
     def _generate_record_messages(self, record: Record) -> Generator[singer.RecordMessage]:
-        # The SDK's own walks through each record twice, for selection and for types. The decoder
-        # has done both. Nothing public lies between `get_records` and the message.
+        # Without the SDK's passes for selection and types, as above.
         flat = self.config.get("flattening_enabled")
         for stream_map in self.stream_maps:
             mapped = stream_map.transform(record)
@@ -284,7 +309,7 @@ class RequestsStream(CalltouchStream):
                     stream=stream_map.stream_alias,
                     record=mapped,
                     version=self._stream_version,
-                    time_extracted=self._time_extracted,
+                    time_extracted=self._message["time_extracted"],
                 )
 
     @override
@@ -299,18 +324,22 @@ class RequestsStream(CalltouchStream):
     def _writer(self) -> BlockWriter:
         return cast("BlockWriter", self._tap.message_writer)
 
+    @cached_property
+    def _needs_dicts(self) -> bool:
+        """Whether something downstream looks into records."""
+        return bool(
+            self.config.get("flattening_enabled")
+            or self.config.get("batch_config")
+            or any(type(item) is not SameRecordTransform for item in self.stream_maps)
+        )
+
     def _decoder(self, site: int | None) -> RecordDecoder:
         """Get the decoder of a site, whose id stands in for a missing one."""
         if site not in self._decoders:
-            plain = bool(
-                self.config.get("flattening_enabled")
-                or self.config.get("batch_config")
-                or any(type(item) is not SameRecordTransform for item in self.stream_maps)
-            )
             selected_schema = self.stream_maps[0].raw_schema
             defaults = {} if site is None else {"siteId": site}
             self._decoders[site] = RecordDecoder(
-                selected_schema, defaults, self._drift, plain=plain
+                selected_schema, defaults, self._drift, plain=self._needs_dicts
             )
         return self._decoders[site]
 

@@ -52,6 +52,13 @@ del _TapTests
 PROTECTED = [
     (Stream, RequestsStream, "_increment_stream_state", ["self", "latest_record", "context"]),
     (Stream, RequestsStream, "_generate_record_messages", ["self", "record"]),
+    (Stream, RequestsStream, "_write_record_message", ["self", "record"]),
+    (
+        Stream,
+        RequestsStream,
+        "_process_record",
+        ["self", "record", "child_context", "partition_context"],
+    ),
     (PluginBase, TapCalltouch, "_validate_config", ["self", "raise_errors"]),
     (Tap, TapCalltouch, "_handle_termination", ["self", "signum", "frame"]),
 ]

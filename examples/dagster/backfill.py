@@ -69,9 +69,10 @@ def load(context: OpExecutionContext, settings: Slice) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "state.json"
     # No look-back: a try goes on exactly where the one before it ended.
-    settings |= {"TAP_CALLTOUCH_LOOKBACK_DAYS": "0"}
-    settings |= {"TAP_CALLTOUCH_REQUESTS_PER_SECOND": str(SHARE)}
-    command = ["tap-calltouch", "--config", "ENV", *(["--state", state] if state.exists() else [])]
+    settings["TAP_CALLTOUCH_LOOKBACK_DAYS"] = "0"
+    settings["TAP_CALLTOUCH_REQUESTS_PER_SECOND"] = str(SHARE)
+    command = ["tap-calltouch", "--config", "ENV"]
+    command += ["--state", str(state)] if state.exists() else []
     with (folder / "tap.log").open("w+b") as log:
         # When the target ends first, `with` closes the pipe, and so ends the tap.
         with subprocess.Popen(
@@ -87,7 +88,8 @@ def load(context: OpExecutionContext, settings: Slice) -> None:
         (folder / "state.new").write_bytes(target.stdout.splitlines()[-1])
         (folder / "state.new").replace(state)
     if tap.returncode or target.returncode:
-        reason = told.splitlines()[-1] if tap.returncode and told else f"{TARGET[0]} failed."
+        failed = f"{TARGET[0]} ended with {target.returncode}"
+        reason = failed if target.returncode else told.splitlines()[-1]
         # Used-up points come back tomorrow, not within the minutes of a retry.
         raise Failure(reason, allow_retries="daily points" not in reason)
 

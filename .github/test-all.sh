@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the matrix of .github/workflows/ci.yml as far as this machine has the Python versions of the
+# classifiers: the oldest and the newest dependencies, then all tests with the pinned ones.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export UV=${UV:-uv}
+# Where pyenv is, let its shims find all that it has.
+PYENV_VERSION=$(ls "${PYENV_ROOT:-$HOME/.pyenv}/versions" 2>/dev/null | paste -sd: -)
+export PYENV_VERSION
+[ -n "$PYENV_VERSION" ] || unset PYENV_VERSION
+
+versions=$(sed -n 's/.*"Programming Language :: Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
+tried=0
+for version in $versions; do
+  if ! python=$("$UV" python find --no-project --system "$version" 2>/dev/null); then
+    echo "== Python $version is not on this machine"
+    continue
+  fi
+  for resolution in lowest-direct highest; do
+    echo "== Python $version, $resolution"
+    .github/unit.sh "$version" "$resolution" "$python"
+  done
+  echo "== Python $version, all tests"
+  make test PYTHON="$python" VENV=".venv-$version"
+  tried=$((tried + 1))
+done
+[ "$tried" -gt 0 ]

@@ -1,0 +1,215 @@
+"""The plugin definition is as Meltano and its Hub want it, and Meltano can add the tap by it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import meltano
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from docs import plugin
+from docs.render import ROOT
+from tests.tap import config_for, keys
+
+if TYPE_CHECKING:
+    from tests.sandbox import Sandbox
+
+BIN = Path(sys.executable).parent
+HUB = ROOT / "docs" / "hub"
+DEFINITION: dict[str, Any] = yaml.safe_load((ROOT / "plugin.yaml").read_text(encoding="utf-8"))
+# What the Hub allows beyond what Meltano knows, less what it needs not hold.
+HUB_KEYS = {"domain_url", "keywords", "maintenance_status", "quality", "supported_python_versions"}
+HUB_TEXTS = {"definition", "hidden", "next_steps", "prereq", "settings_preamble", "usage"}
+REQUIRED = {"name", "namespace", "variant", "quality"}
+# What the Hub's page shows.
+WANTED = {"capabilities", "description", "domain_url", "keywords", "label", "logo_url"}
+WANTED |= {"maintenance_status", "pip_url", "repo", "settings", "supported_python_versions"}
+WANTED |= {"settings_group_validation"}
+
+
+def check(definition: dict[str, Any]) -> list[str]:
+    """Give the errors of a definition by the schema that Meltano brings."""
+    path = Path(meltano.__file__).parent / "schemas" / "meltano.schema.json"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    known = {key: value for key, value in definition.items() if key not in HUB_KEYS | HUB_TEXTS}
+    project = {"version": 1, "plugins": {"extractors": [known]}}
+    return [error.message for error in Draft202012Validator(schema).iter_errors(project)]
+
+
+def test_definition_is_valid_for_meltano() -> None:
+    assert check(DEFINITION) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"setings": []},
+        {"capabilities": ["discovery"]},
+        {"settings": [{"name": "a", "kind": "number"}]},
+        {"settings": [{"name": "a", "secret": True}]},
+        {"settings_group_validation": ["api_token"]},
+    ],
+    ids=str,
+)
+def test_a_wrong_definition_is_not_valid(wrong: dict[str, Any]) -> None:
+    assert check({**DEFINITION, **wrong})
+
+
+def test_definition_has_what_the_hub_asks_for() -> None:
+    assert set(DEFINITION) >= REQUIRED | WANTED
+    assert DEFINITION["quality"] in {"gold", "silver", "bronze", "unknown"}
+    statuses = {"active", "beta", "development", "inactive", "unknown"}
+    assert DEFINITION["maintenance_status"] in statuses
+    assert DEFINITION["variant"] == DEFINITION["variant"].lower()
+    texts = [DEFINITION[key] for key in ("domain_url", "pip_url", "repo", *REQUIRED)]
+    assert all(isinstance(text, str) and text for text in [*texts, *DEFINITION["keywords"]])
+
+
+def test_keys_capabilities_and_settings_are_sorted() -> None:
+    names = [setting["name"] for setting in DEFINITION["settings"]]
+    for items in (DEFINITION, DEFINITION["capabilities"], names):
+        assert list(items) == sorted(items)
+    for setting in DEFINITION["settings"]:
+        assert list(setting) == sorted(setting)
+        assert {"name", "label", "description", "kind"} <= set(setting)
+        for option in setting.get("options", []):
+            assert list(option) == ["label", "value"]
+    for group in DEFINITION["settings_group_validation"]:
+        assert group == sorted(group)
+        assert set(group) <= set(names)
+
+
+def test_kinds_are_not_deprecated_and_defaults_are_of_their_kind() -> None:
+    """Meltano 4 says `sensitive` for `password`, and 4.4 cannot take a `decimal` from outside."""
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "array": list,
+        "boolean": bool,
+        "date_iso8601": str,
+        "integer": int,
+        "object": dict,
+        "options": str,
+        "string": (str, int),
+    }
+    for setting in DEFINITION["settings"]:
+        assert setting["kind"] in kinds, setting["name"]
+        if "value" in setting:
+            assert isinstance(setting["value"], kinds[setting["kind"]]), setting["name"]
+        if "options" in setting and "value" in setting:
+            assert setting["value"] in {option["value"] for option in setting["options"]}
+
+
+def test_python_versions_are_those_of_the_classifiers() -> None:
+    classifiers = metadata("tap-calltouch").get_all("Classifier") or []
+    versions = [line.rpartition(" ")[2] for line in classifiers if ":: Python :: 3." in line]
+    assert DEFINITION["supported_python_versions"] == versions
+    assert all(re.fullmatch(r"3\.\d+", version) for version in versions)
+
+
+def test_logo_is_a_plain_picture_where_the_definition_says() -> None:
+    path = HUB / "static" / DEFINITION["logo_url"].lstrip("/")
+    text = path.read_text(encoding="utf-8")
+    root = ET.fromstring(text)  # noqa: S314 - a file of our own
+    assert root.get("width") == root.get("height") == root.get("viewBox", "").split()[2]
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert tags <= {"svg", "title", "g", "path", "rect", "circle"}
+    assert "href" not in text
+
+
+def test_hub_folder_holds_the_pull_request_and_nothing_else() -> None:
+    files = {str(path.relative_to(HUB).as_posix()) for path in HUB.rglob("*") if path.is_file()}
+    logo = f"static{DEFINITION['logo_url']}"
+    assert files == {"README.md", logo, *plugin.hub_files()}
+
+
+def test_the_readme_s_commands_make_the_pull_request(tmp_path: Path) -> None:
+    data = tmp_path / "_data"
+    data.mkdir()
+    (data / "default_variants.yml").write_text("extractors:\n  tap-a: b\nloaders:\n  target-a: b\n")
+    (data / "maintainers.yml").write_text("b:\n  label: B\n  name: b\n  url: https://b.example\n")
+    commands = (HUB / "README.md").read_text(encoding="utf-8").split("```")[1].removeprefix("sh\n")
+    environment = {**os.environ, "HUB": str(tmp_path)}
+    subprocess.run(["bash", "-e", "-c", commands], cwd=ROOT, env=environment, check=True)
+    name, variant = DEFINITION["name"], DEFINITION["variant"]
+    variants = yaml.safe_load((data / "default_variants.yml").read_text())
+    assert variants == {"extractors": {"tap-a": "b", name: variant}, "loaders": {"target-a": "b"}}
+    maintainers = yaml.safe_load((data / "maintainers.yml").read_text())
+    assert set(maintainers) == {"b", variant}
+    assert set(maintainers[variant]) == {"label", "name", "url"}
+    assert DEFINITION["repo"].startswith(maintainers[variant]["url"])
+    path = data / "meltano" / "extractors" / name / f"{variant}.yml"
+    assert yaml.safe_load(path.read_text(encoding="utf-8")) == DEFINITION
+    assert (tmp_path / "static" / DEFINITION["logo_url"].lstrip("/")).is_file()
+    assert sorted(path.name for path in data.iterdir()) == [
+        "default_variants.yml",
+        "maintainers.yml",
+        "meltano",
+    ]
+
+
+def test_url_and_author_are_written_once() -> None:
+    generated = {"plugin.yaml", *(f"docs/hub/{path}" for path in plugin.hub_files())}
+    author = str(metadata("tap-calltouch")["Author"])
+    for text in (DEFINITION["repo"], author):
+        found = subprocess.run(
+            ["git", "grep", "--fixed-strings", "--files-with-matches", "--untracked", text],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert set(found) - generated == {"pyproject.toml"}
+
+
+def test_meltano_adds_the_tap_by_the_definition_without_the_hub(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    wheels = tmp_path / "wheels"
+    project = tmp_path / "project"
+    project.mkdir()
+    subprocess.run([BIN / "uv", "build", "-q", "--wheel", "-o", wheels, ROOT], check=True)
+    (wheel,) = wheels.glob("*.whl")
+    reference = tmp_path / "plugin.yaml"
+    reference.write_text(plugin.to_yaml({**DEFINITION, "pip_url": str(wheel)}), encoding="utf-8")
+    (project / "meltano.yml").write_text("version: 1\nsend_anonymous_usage_stats: false\n")
+    values = config_for(sandbox, requests_per_second=4.5)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("MELTANO")},
+        "MELTANO_HUB_URL": "http://127.0.0.1:9",
+        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+        "NO_COLOR": "1",
+        **{
+            f"TAP_CALLTOUCH_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items()
+        },
+    }
+
+    def run(*arguments: str) -> str:
+        result = subprocess.run(
+            [BIN / "meltano", *arguments],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    run("add", "--plugin-type", "extractor", "--from-ref", str(reference), DEFINITION["name"])
+    added = yaml.safe_load((project / "meltano.yml").read_text())["plugins"]["extractors"]
+    assert [(item["name"], item["variant"]) for item in added] == [
+        (DEFINITION["name"], DEFINITION["variant"])
+    ]
+    lines = map(json.loads, run("invoke", DEFINITION["name"]).splitlines())
+    records = [line["record"] for line in lines if line["type"] == "RECORD"]
+    assert keys(records) == keys(sandbox.journal.records())
