@@ -4,15 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export UV=${UV:-uv}
-# Where pyenv is, let its shims find all that it has.
-PYENV_VERSION=$(ls "${PYENV_ROOT:-$HOME/.pyenv}/versions" 2>/dev/null | paste -sd: -)
-export PYENV_VERSION
-[ -n "$PYENV_VERSION" ] || unset PYENV_VERSION
+# Where pyenv is, its shims find all versions only when they are told to.
+pyenv=$(ls "${PYENV_ROOT:-$HOME/.pyenv}/versions" 2>/dev/null | paste -sd: - || true)
 
 versions=$(sed -n 's/.*"Programming Language :: Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
 tried=0
 for version in $versions; do
-  if ! python=$("$UV" python find --no-project --system "$version" 2>/dev/null); then
+  if ! python=$(PYENV_VERSION=$pyenv "$UV" python find --no-project --system "$version" 2>/dev/null)
+  then
     echo "== Python $version is not on this machine"
     continue
   fi

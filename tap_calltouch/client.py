@@ -8,12 +8,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import count
 from random import uniform
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import requests
-from pyrate_limiter import InMemoryBucket, Limiter, Rate
-from requests_ratelimiter import LimiterAdapter
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.streams import RESTStream
@@ -45,25 +42,6 @@ HEAVY_TRIES = 2
 FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
 SPOOL_SIZE = 4 << 20
-# Room for jitter on the way: no six calls reach the API within one second.
-PACE_MARGIN = 1.1
-PACE_POLL_SECONDS = 0.005
-
-
-class Pacer(Limiter):
-    """A limiter that counts a call when it goes.
-
-    When the library waits by itself, it counts the call for the moment at which the wait should
-    have ended. On a busy machine that is too early, and calls would bunch.
-    """
-
-    @override
-    def try_acquire(
-        self, name: str = "", weight: int = 1, blocking: bool = True, timeout: float = -1
-    ) -> bool:
-        while not super().try_acquire(name, weight, blocking=False):
-            sleep(PACE_POLL_SECONDS)
-        return True
 
 
 class CalltouchStream(RESTStream[Any]):
@@ -86,12 +64,10 @@ class CalltouchStream(RESTStream[Any]):
     @cached_property
     @override
     def requests_session(self) -> requests.Session:
+        from tap_calltouch.pace import paced_adapter  # noqa: PLC0415 - see there
+
         session = requests.Session()
-        spacing = round(1000 * PACE_MARGIN / self.config["requests_per_second"])
-        limiter = Pacer(InMemoryBucket([Rate(1, spacing)]))
-        # On the adapter, so that retries and all threads together keep the pace. It must not look
-        # at statuses: for 429 it would log the URL, token included.
-        adapter = LimiterAdapter(limiter=limiter, per_host=False, limit_statuses=())
+        adapter = paced_adapter(self.config["requests_per_second"])
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

@@ -10,8 +10,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.tap import config_for, keys
 
 if TYPE_CHECKING:
@@ -27,15 +25,6 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
     )  # type: ignore[call-overload]
     assert result.returncode == 0, result.stderr
     return result  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the tree as it is."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(UV, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT)
-    (path,) = folder.glob("*.whl")
-    return path
 
 
 def test_wheel_holds_the_package_and_the_schema_only(wheel: Path) -> None:
