@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tap_calltouch.blocks import BrokenAnswerError, split_records
 from tap_calltouch.cleaning import Drift, UnusableRecordError, stamp
-from tap_calltouch.records import BrokenAnswerError, RecordDecoder, split_records
+from tap_calltouch.records import RecordDecoder
 
 Record = dict[str, Any]
 
