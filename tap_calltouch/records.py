@@ -64,33 +64,34 @@ class RecordDecoder:
                 lacks is null.
             defaults: Values for required properties that an answer lacks.
             drift: Where to count what was changed.
-            plain: Give nested objects as dicts. Otherwise they are structs, which only msgspec
+            plain: Give records as dicts. Otherwise they are structs, which only msgspec
                 can encode, and which cost less.
         """
         self.drift = drift or Drift(Counter(), Counter())
-        self._decode = msgspec.json.Decoder(_struct("Record", schema, defaults)).decode
+        self._type = _struct("Record", schema, defaults)
+        self._decode = msgspec.json.Decoder(self._type).decode
         self._instants = _find_instants(schema)
         self._fields = [
             (name, _field_decoder(name, field, plain=plain))
             for name, field in schema["properties"].items()
         ]
         self._clean = object_cleaner(schema, "", self.drift, defaults)
-        self._as_dict = msgspec.to_builtins if plain else msgspec.structs.asdict
+        self._plain = plain
 
-    def records(self, answer: IO[bytes]) -> Iterator[dict[str, Any]]:
+    def records(self, answer: IO[bytes]) -> Iterator[Any]:
         """Decode an answer, block by block.
 
         Args:
             answer: The whole body, positioned at its start.
 
         Yields:
-            One record after the other, top level as a dict.
+            One record after the other.
 
         Raises:
             BrokenAnswerError: If the body is not a JSON array of objects.
             UnusableRecordError: If a required value is missing and has no default.
         """
-        decode, instants, as_dict = self._decode, self._instants, self._as_dict
+        decode, instants, plain = self._decode, self._instants, self._plain
         for block, items in split_records(answer):
             may_hold_nul = b"\\u0000" in block
             for item in items:
@@ -102,11 +103,12 @@ class RecordDecoder:
                         except _UNFITTING:
                             pass
                         else:
-                            yield as_dict(record)
+                            yield msgspec.to_builtins(record) if plain else record
                             continue
-                    yield self._clean_by_field(bytes(item))
+                    cleaned = self._clean_by_field(bytes(item))
                 else:
-                    yield self._clean_unfitting(item)
+                    cleaned = self._clean_unfitting(item)
+                yield cleaned if plain else self._type(**cleaned)
 
     def _clean_by_field(self, raw: bytes) -> dict[str, Any]:
         """Clean just those fields of a record that do not fit."""
@@ -207,11 +209,12 @@ def _find_instants(schema: Schema) -> _Instants:
 
 def _stamp_struct(record: Any, instants: _Instants) -> None:  # noqa: ANN401
     """Turn the epoch milliseconds in a struct into timestamps."""
-    for name in instants.names:
+    names, nested_instants = instants
+    for name in names:
         value = getattr(record, name)
         if value is not None:
             setattr(record, name, stamp(value))
-    for name, is_array, nested in instants.nested:
+    for name, is_array, nested in nested_instants:
         value = getattr(record, name)
         if not value:
             continue

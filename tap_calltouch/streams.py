@@ -6,6 +6,7 @@ import logging
 import sys
 from collections import Counter
 from functools import cached_property
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -76,6 +77,8 @@ class RequestsStream(JournalStream):
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Give none: bookmarks never pass the beginning of the sync anyway."""
+
+    # Records are dicts if something downstream looks into them, and msgspec structs otherwise.
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -164,17 +167,20 @@ class RequestsStream(JournalStream):
             "time_extracted": answer.received,
             **({} if self._stream_version is None else {"version": self._stream_version}),
         }
+        getter = itemgetter if self._needs_dicts else attrgetter
+        identify = getter("siteId", "requestId", "date")
         foreign = 0
         try:
             for record in self._decoder(site).records(answer.body):
                 self._rows += 1
-                if site is not None and record["siteId"] != site:
+                site_id, request_id, created = identify(record)
+                if site is not None and site_id != site:
                     foreign += 1
                     continue
-                if not first <= record["date"] < end:
+                if not first <= created < end:
                     continue
                 if meets_next or known:
-                    key = (record["siteId"], record["requestId"])
+                    key = (site_id, request_id)
                     if key in known:
                         continue
                     keys.add(key)

@@ -130,6 +130,12 @@ def test_changelog_has_a_section_for_what_comes_next() -> None:
     assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds
 
 
+def test_contributing_names_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {path.name for path in (ROOT / "tap_calltouch").glob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"`(\w+\.py)`", text.partition("## Add")[0])) == rooms
+
+
 def test_package_builds_and_passes_inspection(tmp_path: Path) -> None:
     environment = {**os.environ, "UV": str(Path(sys.executable).with_name("uv"))}
     result = subprocess.run(
