@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -79,6 +80,8 @@ def _is_unset(value: Any) -> bool:  # noqa: ANN401
 
 
 def _coerce(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401
+    if isinstance(value, Decimal):  # the SDK reads fractions so
+        value = float(value)
     types = schema.get("type", [])
     kinds = {types} if isinstance(types, str) else set(types)
     if isinstance(value, str) and value and "string" not in kinds and kinds:

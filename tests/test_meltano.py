@@ -1,0 +1,126 @@
+"""Every setting reaches the API, from `meltano.yml` and from variables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from docs.render import ROOT
+from tap_calltouch.settings import SETTINGS
+from tests.meltano_project import BIN, finish, start_meltano
+from tests.tap import FLAGS, TOKEN, run_tap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sandbox import Sandbox
+
+VALUES: dict[str, Any] = {
+    "api_token": TOKEN,
+    "site_ids": [101],
+    "start_date": "2024-01-02",
+    "end_date": "2024-01-02",
+    "timezone": "Europe/Samara",
+    "window_days": 3,
+    "lookback_days": 0,
+    "bind_to": "session",
+    "subject": "Заявка",
+    "keywords": "купить",
+    "city": "moscow",
+    "source": "yandex",
+    "medium": "cpc",
+    "manager": "Вася",
+    "ani.value": "7999",
+    "ani.filter_mode": "startwith",
+    "email.value": "@yandex.ru",
+    "email.filter_mode": "contains",
+    **dict.fromkeys(FLAGS, True),
+    "request_numbers": [],
+    "max_concurrent_requests": 2,
+    "requests_per_second": 2.5,
+    "request_timeout": 30,
+}
+EXPECTED = {
+    "clientApiId": TOKEN,
+    "siteId": "101",
+    "dateFrom": "01/02/2024",
+    "dateTo": "01/02/2024",
+    "bindTo": "session",
+    "subject": "Заявка",
+    "keywords": "купить",
+    "city": "moscow",
+    "source": "yandex",
+    "medium": "cpc",
+    "manager": "Вася",
+    "ani.value": "7999",
+    "ani.filterMode": "startwith",
+    "email.value": "@yandex.ru",
+    "email.filterMode": "contains",
+    "withMapVisits": "true",
+    "withRequestTags": "true",
+    "withYandexDirect": "true",
+    "withGoogleAdwords": "true",
+    "withAttrs": "true",
+    "withWidgetInfo": "true",
+    "withCustomFields": "true",
+    "withDcm": "true",
+}
+
+
+@pytest.mark.parametrize("source", ["meltano.yml", "variables"])
+def test_every_setting_reaches_the_api(sandbox: Sandbox, tmp_path: Path, source: str) -> None:
+    values = VALUES | {"api_url": sandbox.url}
+    known = {name.split(".")[0] for name in values}
+    assert known == set(SETTINGS["properties"]), "a new setting needs a value here"
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    extractor = project["plugins"]["extractors"][0]
+    del extractor["pip_url"], project["plugins"]["loaders"]
+    extractor["executable"] = str(BIN / "tap-calltouch")
+    extractor["config"] = values if source == "meltano.yml" else {}
+    (tmp_path / "meltano.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    variables = {
+        f"TAP_CALLTOUCH_{name.upper().replace('.', '_')}": value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for name, value in values.items()
+    }
+    arguments = ("invoke", "tap-calltouch", "--test")
+    used = variables if source == "variables" else {}
+    with start_meltano(tmp_path, *arguments, **used) as process:
+        finish(process)
+    (call,) = sandbox.calls
+    assert call.params == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({}, "Setting `api_token` is required. Copy it from Integrations > API"),
+        ({"api_token": "x"}, "Setting `start_date` is required. Give the first date to load"),
+        (
+            {"api_token": "x", "start_date": "31.01.2024"},
+            "Setting `start_date` must be a date such as 2024-01-31",
+        ),
+        (
+            {"api_token": "x", "start_date": "2024-01-01", "requests_per_second": 5.5},
+            "Setting `requests_per_second` must be a number above 0 and at most 5, not 5.5.",
+        ),
+        (
+            {"api_token": "x", "start_date": "2024-01-01", "site_ids": ["my site"]},
+            'Setting `site_ids` must be a whole number at least 1, not "my site".',
+        ),
+    ],
+    ids=["nothing", "no date", "a wrong date", "a fraction", "a wrong site"],
+)
+def test_newcomer_gets_one_sentence(tmp_path: Path, config: dict[str, Any], sentence: str) -> None:
+    run = run_tap(config, tmp_path)
+    assert run.returncode == 1
+    assert run.stdout == b""
+    assert "Traceback" not in run.stderr
+    errors = [line for line in run.stderr.splitlines() if "| ERROR " in line]
+    assert any(sentence in line for line in errors)
+    wrong = 1 if config else 2  # token and date
+    assert len(errors) == wrong + 1  # the SDK adds "Config validation failed"
