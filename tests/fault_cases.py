@@ -116,7 +116,7 @@ RECOVERS = [
     ),
     Case(
         "429 with a date",
-        lambda _: [Fault("status", times=1, status=429, headers={"Retry-After": _later(3)})],
+        lambda _: [Fault("status", times=1, status=429, headers={"Retry-After": _later(8)})],
         0,
         r"for (?!0\.0s)\d",
     ),
