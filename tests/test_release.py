@@ -154,5 +154,5 @@ def test_package_builds_and_passes_inspection(tmp_path: Path) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     with tarfile.open(sdist) as archive:
         tops = {name.split("/")[1] for name in archive.getnames() if name.count("/")}
-    wanted = {"tap_calltouch", "schemas", "tests", "README.md", "LICENSE", "CHANGELOG.md"}
+    wanted = {"tap_calltouch", "schemas", "README.md", "README.ru.md", "LICENSE", "CHANGELOG.md"}
     assert tops == wanted | {"pyproject.toml", "PKG-INFO", ".gitignore"}
