@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench docs requirements clean help
+.PHONY: demo test test-all package lint format bench docs requirements clean help
 
 help:
-	@echo "make demo   load a year of requests from a local API, and show it"
-	@echo "make test   run all tests"
-	@echo "make lint   check format, style and types"
-	@echo "make bench  measure speed and memory"
-	@echo "make docs   bring the generated tables up to date"
-	@echo "make clean  take away what the others made"
+	@echo "make demo      load a year of requests from a local API, and show it"
+	@echo "make test      run all tests"
+	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
+	@echo "make lint      check format, style and types"
+	@echo "make bench     measure speed and memory"
+	@echo "make docs      bring the generated tables up to date"
+	@echo "make package   build the package and inspect it"
+	@echo "make clean     take away what the others made"
 
 # pip is used once, to get uv; the versions in requirements-dev.txt are pinned with hashes.
 $(READY): requirements-dev.txt pyproject.toml Makefile
@@ -27,6 +29,12 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+test-all: $(READY)
+	UV="$(CURDIR)/$(BIN)/uv" .github/test-all.sh
+
+package: $(READY)
+	UV="$(CURDIR)/$(BIN)/uv" .github/package.sh dist
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
