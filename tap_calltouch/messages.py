@@ -28,7 +28,7 @@ BLOCK_SIZE = 128 * 1024
 # A pipe that can be written to takes at least this much without blocking (POSIX: PIPE_BUF is 512
 # or more, 4096 on Linux), so that a signal is noticed even while the target does not read.
 WRITE_SIZE = getattr(select, "PIPE_BUF", 512)
-LAST_WORDS_SECONDS = 1.5
+LAST_WORDS_SECONDS = 1
 
 
 class BlockWriter(GenericSingerWriter[bytes, Message]):
