@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import date, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_SECONDS = [f"{second:02}" for second in range(60)]
-_MILLISECONDS = [f".{millisecond:03}+00:00" for millisecond in range(1000)]
+_EPOCH = date(1970, 1, 1)
 _UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
 _REPLACEMENT = "\ufffd"
@@ -51,12 +49,14 @@ def stamp(milliseconds: int) -> str:
     """Format what the API gives; OverflowError outside the years 1 to 9999."""
     seconds, milliseconds = divmod(milliseconds, 1000)
     minutes, seconds = divmod(seconds, 60)
-    return _minute(minutes) + _SECONDS[seconds] + _MILLISECONDS[milliseconds]
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{_date(days)}T{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03}+00:00"
 
 
 @lru_cache(maxsize=4096)
-def _minute(minutes: int) -> str:
-    return (_EPOCH + timedelta(minutes=minutes)).isoformat()[:-8]
+def _date(days: int) -> str:
+    return (_EPOCH + timedelta(days)).isoformat()
 
 
 def type_of(schema: Schema) -> str:
