@@ -14,22 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import urlopen
 
 from benchmarks.measure import FailedRunError, Run, run
+from tests.tap import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SITE = 101
 DAY = date(2024, 1, 1)  # that of the server's records
-FLAGS = (
-    "with_map_visits",
-    "with_request_tags",
-    "with_yandex_direct",
-    "with_google_adwords",
-    "with_attrs",
-    "with_widget_info",
-    "with_custom_fields",
-    "with_dcm",
-)
 
 
 class Load(NamedTuple):

@@ -1,6 +1,6 @@
 """At most so many calls a second, whoever makes them.
 
-Imported when a sync begins: the libraries take a tenth of the time that `--about` does.
+Imported when a sync begins, since `--about` and `--discover` start faster without its libraries.
 """
 
 from __future__ import annotations
