@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -26,6 +30,8 @@ _REPLACEMENT = "\ufffd"
 _INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_MAX_NESTING = 10_000
+_MAX_DIGITS = 1000
 
 
 class UnusableRecordError(ValueError):
@@ -43,6 +49,26 @@ class Drift(NamedTuple):
 
     converted: Counter[str]
     removed: Counter[str]
+
+
+def _parse_integer(digits: str) -> float:
+    # Python refuses more digits than 4300, and no field holds so many.
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.nan
+
+
+_decode = json.JSONDecoder(strict=False, parse_int=_parse_integer).decode
+
+
+def decode_leniently(raw: bytes) -> Any:  # noqa: ANN401
+    """Decode any JSON, also what msgspec refuses: NaN, control characters, very deep nesting."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(raw)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, _MAX_NESTING))
+    try:
+        return _decode(raw.decode("utf-8", "surrogateescape"))
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def stamp(milliseconds: int) -> str:
@@ -80,10 +106,10 @@ def describe(value: Any) -> str:  # noqa: ANN401
     return json.dumps(value)[:60]
 
 
-def object_cleaner(
+def field_cleaners(
     schema: Schema, path: str, drift: Drift, defaults: Mapping[str, int]
-) -> Callable[..., dict[str, Any]]:
-    """Compile a function that fits objects to a schema.
+) -> dict[str, Callable[[Any], Any]]:
+    """Compile functions that fit the properties of objects to a schema.
 
     Args:
         schema: Schema of the objects.
@@ -92,28 +118,45 @@ def object_cleaner(
         defaults: Values for required properties.
 
     Returns:
-        The function. It takes an object and values that fit already, by name. It gives each
-        property of the schema and no other, and raises UnusableRecordError if a required one has
-        neither a usable value nor a default.
+        A function for each property, by name. It takes any value and raises UnusableRecordError
+        if the property is required and has neither a usable value nor a default.
     """
-    fields = [
-        (name, _cleaner(field, f"{path}{name}", drift), is_required(field), defaults.get(name))
+    return {
+        name: _field_cleaner(field, f"{path}{name}", drift, defaults.get(name))
         for name, field in schema["properties"].items()
-    ]
+    }
 
-    def clean(value: dict[str, Any], fitting: Mapping[str, Any]) -> dict[str, Any]:
-        cleaned: dict[str, Any] = {}
-        for name, clean_field, required, default in fields:
-            if name in fitting:
-                cleaned[name] = fitting[name]
-                continue
-            found = value.get(name)
-            cleaned[name] = None if found is None else clean_field(found)
-            if required and cleaned[name] is None:
-                if default is None:
-                    msg = f"a record has no usable `{path}{name}` (found {describe(found)})"
-                    raise UnusableRecordError(msg)
-                cleaned[name] = default
+
+def clean_object(
+    value: dict[str, Any], cleaners: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
+    """Fit an object to a schema.
+
+    Args:
+        value: The object.
+        cleaners: From `field_cleaners`.
+
+    Returns:
+        Each property of the schema and no other.
+
+    Raises:
+        UnusableRecordError: If a required property has neither a usable value nor a default.
+    """
+    return {name: clean(value.get(name)) for name, clean in cleaners.items()}
+
+
+def _field_cleaner(
+    schema: Schema, path: str, drift: Drift, default: int | None
+) -> Callable[[Any], Any]:
+    clean_value, required = _cleaner(schema, path, drift), is_required(schema)
+
+    def clean(value: Any) -> Any:  # noqa: ANN401
+        cleaned = None if value is None else clean_value(value)
+        if required and cleaned is None:
+            if default is None:
+                msg = f"a record has no usable `{path}` (found {describe(value)})"
+                raise UnusableRecordError(msg)
+            return default
         return cleaned
 
     return clean
@@ -124,7 +167,7 @@ def _cleaner(schema: Schema, path: str, drift: Drift) -> Callable[[Any], Any]:
     kind = type_of(schema)
     convert: Callable[[Any], Any]
     if kind == "object" and schema.get("properties"):
-        convert = partial(object_cleaner(schema, f"{path}.", drift, {}), fitting={})
+        convert = partial(clean_object, cleaners=field_cleaners(schema, f"{path}.", drift, {}))
     elif kind == "object":
         convert = _map_cleaner(
             _cleaner({"type": "string"}, path, drift),
@@ -173,7 +216,7 @@ def _to_string(value: Any) -> str:  # noqa: ANN401
         return _UNSTORABLE.sub(_REPLACEMENT, value)
     if isinstance(value, (dict, list)) or (isinstance(value, float) and not math.isfinite(value)):
         raise _UnconvertibleError
-    return json.dumps(value)
+    return str(value) if type(value) is int else json.dumps(value)
 
 
 def _to_integer(value: Any) -> int:  # noqa: ANN401

@@ -12,26 +12,30 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
-from tap_calltouch.blocks import BrokenAnswerError, decode_leniently, split_records
+from tap_calltouch.blocks import BrokenAnswerError, split_array
 from tap_calltouch.cleaning import (
     MAX_INTEGER,
     MIN_INTEGER,
     Drift,
     Schema,
+    clean_object,
+    decode_leniently,
     describe,
+    field_cleaners,
     is_required,
-    object_cleaner,
     stamp,
     type_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import IO
 
 _UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
+_NUL = b"\\u0000"
+_NULL = msgspec.Raw(b"null")
 
-_split_record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def timestamp(moment: datetime) -> str:
@@ -68,15 +72,19 @@ class RecordDecoder:
                 can encode, and which cost less.
         """
         self.drift = drift or Drift(Counter(), Counter())
-        self._type = _struct("Record", schema, defaults)
-        self._decode = msgspec.json.Decoder(self._type).decode
-        self._instants = _find_instants(schema)
-        self._fields = [
-            (name, _field_decoder(name, field, plain=plain))
-            for name, field in schema["properties"].items()
-        ]
-        self._clean = object_cleaner(schema, "", self.drift, defaults)
+        self._schema = schema
+        self._defaults = defaults
         self._plain = plain
+        self._type = _struct("Record", schema, defaults)
+        self._decode_block = msgspec.json.Decoder(list[self._type]).decode  # type: ignore[name-defined]
+        self._stamp = _stamper(schema)
+        self._cleaners = field_cleaners(schema, "", self.drift, defaults)
+        self._decoders = {
+            name: _field_decoder(name, field) for name, field in schema["properties"].items()
+        }
+        self._drifting: frozenset[str] = frozenset()
+        self._decode_drifting = self._record_decoder(self._drifting)
+        self._decode_by_field = self._record_decoder(self._decoders)
 
     def records(self, answer: IO[bytes]) -> Iterator[Any]:
         """Decode an answer, block by block.
@@ -91,58 +99,95 @@ class RecordDecoder:
             BrokenAnswerError: If the body is not a JSON array of objects.
             UnusableRecordError: If a required value is missing and has no default.
         """
-        decode, instants, plain = self._decode, self._instants, self._plain
-        for block, items in split_records(answer):
-            may_hold_nul = b"\\u0000" in block
-            for item in items:
-                if isinstance(item, msgspec.Raw):
-                    if not (may_hold_nul and b"\\u0000" in bytes(item)):
-                        try:
-                            record = decode(item)
-                            _stamp_struct(record, instants)
-                        except _UNFITTING:
-                            pass
-                        else:
-                            yield msgspec.to_builtins(record) if plain else record
-                            continue
-                    cleaned = self._clean_by_field(bytes(item))
-                else:
-                    cleaned = self._clean_unfitting(item)
-                yield cleaned if plain else self._type(**cleaned)
+        for records in split_array(answer, self._parse):
+            yield from map(msgspec.to_builtins, records) if self._plain else records
 
-    def _clean_by_field(self, raw: bytes) -> dict[str, Any]:
-        """Clean just those fields of a record that do not fit."""
-        try:
-            parts = _split_record(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._clean_unfitting(decode_leniently(raw))
-        may_hold_nul = b"\\u0000" in raw
-        fitting: dict[str, Any] = {}
-        found: dict[str, Any] = {}
-        for name, decode in self._fields:
-            part = parts.get(name)
-            if part is None:
-                continue
+    def _parse(self, array: bytes) -> list[Any] | None:
+        """Decode a block at once if all of it fits, else record by record."""
+        if array.rfind(_NUL) < 0:  # much faster than from the beginning: few bytes are a backslash
             try:
-                if may_hold_nul and b"\\u0000" in bytes(part):
-                    raise msgspec.DecodeError
-                fitting[name] = decode(part)
+                records: list[Any] = self._decode_block(array)
+                if self._stamp:
+                    for record in records:
+                        self._stamp(record)
             except _UNFITTING:
-                found[name] = decode_leniently(bytes(part))
-        return self._clean(found, fitting)
+                pass
+            else:
+                return records
+        try:
+            return [self._fit(bytes(item)) for item in _split_block(array)]
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        try:
+            items = decode_leniently(array)
+        except (ValueError, RecursionError):
+            return None
+        return [self._clean(item) for item in items]
 
-    def _clean_unfitting(self, item: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _fit(self, raw: bytes) -> Any:  # noqa: ANN401
+        """Decode a record, and clean just those of its fields that do not fit."""
+        if _NUL not in raw:
+            try:
+                return self._decode_drifting(raw)
+            except _UNFITTING:
+                pass
+        try:
+            return self._decode_by_field(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._clean(decode_leniently(raw))
+
+    def _clean(self, item: Any) -> Any:  # noqa: ANN401
         if not isinstance(item, dict):
             msg = f"an item of the array is {describe(item)}, not an object"
             raise BrokenAnswerError(msg)
-        return self._clean(item, {})
+        return self._type(**clean_object(item, self._cleaners))
+
+    def _record_decoder(self, names: Collection[str]) -> Callable[[bytes], Any]:
+        """Compile what decodes a record in one pass but for some fields, each of which is fitted.
+
+        Args:
+            names: Those fields.
+        """
+        decode_record = msgspec.json.Decoder(
+            _struct("Record", self._schema, self._defaults, raw=names)
+        ).decode
+        properties = self._schema["properties"].items()
+        stamp_record = _stamper({"properties": {k: v for k, v in properties if k not in names}})
+
+        def decode(raw: bytes) -> Any:  # noqa: ANN401
+            record = decode_record(raw)
+            if stamp_record:
+                stamp_record(record)
+            for name in names:
+                setattr(record, name, self._fit_field(name, getattr(record, name)))
+            return record
+
+        return decode
+
+    def _fit_field(self, name: str, raw: msgspec.Raw) -> Any:  # noqa: ANN401
+        part = bytes(raw)
+        if _NUL not in part:
+            try:
+                return self._decoders[name](part)
+            except _UNFITTING:
+                pass
+        value = self._cleaners[name](decode_leniently(part))
+        if name not in self._drifting:
+            # What does not fit once is likely not to fit again.
+            self._drifting |= {name}
+            self._decode_drifting = self._record_decoder(self._drifting)
+        return value
 
 
-def _struct(name: str, schema: Schema, defaults: Mapping[str, int]) -> type[msgspec.Struct]:
+def _struct(
+    name: str, schema: Schema, defaults: Mapping[str, int], raw: Collection[str] = ()
+) -> type[msgspec.Struct]:
     fields: list[Any] = []
     for key, value in schema["properties"].items():
         field_type = _python_type(key, value)
-        if not is_required(value):
+        if key in raw:
+            fields.append((key, msgspec.Raw, _NULL))
+        elif not is_required(value):
             fields.append((key, field_type | None, None))
         elif key in defaults:
             fields.append((key, field_type, defaults[key]))
@@ -168,56 +213,43 @@ def _python_type(name: str, schema: Schema) -> Any:  # noqa: ANN401
     }.get(kind, Any)
 
 
-def _field_decoder(name: str, schema: Schema, *, plain: bool) -> Callable[[msgspec.Raw], Any]:
+def _field_decoder(name: str, schema: Schema) -> Callable[[bytes], Any]:
     """Compile what decodes one field of a record, whatever the others are like."""
     alone = {"properties": {name: schema}}
-    instants = _find_instants(alone)
-    if not plain and instants == ([], []):
-        field_type = _python_type(name, schema)
-        return msgspec.json.Decoder(field_type if is_required(schema) else field_type | None).decode
-    decode_object = msgspec.json.Decoder(_struct(name, alone, {})).decode
+    decode_object = msgspec.json.Decoder(_struct("Field", alone, {})).decode
+    stamp_object = _stamper(alone)
 
-    def decode(raw: msgspec.Raw) -> Any:  # noqa: ANN401
-        record = decode_object(b'{"%b":%b}' % (name.encode(), bytes(raw)))
-        _stamp_struct(record, instants)
-        return msgspec.to_builtins(record)[name] if plain else getattr(record, name)
+    def decode(raw: bytes) -> Any:  # noqa: ANN401
+        field = decode_object(b'{"%b":%b}' % (name.encode(), raw))
+        if stamp_object:
+            stamp_object(field)
+        return getattr(field, name)
 
     return decode
 
 
-class _Instants(NamedTuple):
-    """Where the instants of a struct are: fields of its own, and fields that hold structs."""
-
-    names: list[str]
-    nested: list[tuple[str, bool, _Instants]]
-
-
-def _find_instants(schema: Schema) -> _Instants:
-    names = []
-    nested = []
+def _stamper(schema: Schema) -> Callable[[Any], None] | None:
+    """Compile what turns epoch milliseconds in a struct into timestamps, if it can hold any."""
+    names: list[str] = []
+    nested: list[tuple[str, bool, Callable[[Any], None]]] = []
     for name, field in schema["properties"].items():
-        kind = type_of(field)
-        inner = (field.get("items") or {}) if kind == "array" else field
-        if kind == "date-time":
+        is_array = type_of(field) == "array"
+        inner = (field.get("items") or {}) if is_array else field
+        if type_of(field) == "date-time":
             names.append(name)
-        elif inner.get("properties"):
-            instants = _find_instants(inner)
-            if instants.names or instants.nested:
-                nested.append((name, kind == "array", instants))
-    return _Instants(names, nested)
+        elif inner.get("properties") and (stamp_inner := _stamper(inner)):
+            nested.append((name, is_array, stamp_inner))
+    if not names and not nested:
+        return None
 
+    def stamp_struct(record: Any) -> None:  # noqa: ANN401
+        for name in names:
+            if (value := getattr(record, name)) is not None:
+                setattr(record, name, stamp(value))
+        for name, is_array, stamp_inner in nested:
+            if value := getattr(record, name):
+                for item in value if is_array else (value,):
+                    if item is not None:
+                        stamp_inner(item)
 
-def _stamp_struct(record: Any, instants: _Instants) -> None:  # noqa: ANN401
-    """Turn the epoch milliseconds in a struct into timestamps."""
-    names, nested_instants = instants
-    for name in names:
-        value = getattr(record, name)
-        if value is not None:
-            setattr(record, name, stamp(value))
-    for name, is_array, nested in nested_instants:
-        value = getattr(record, name)
-        if not value:
-            continue
-        for item in value if is_array else (value,):
-            if item is not None:
-                _stamp_struct(item, nested)
+    return stamp_struct
