@@ -11,7 +11,7 @@ import re
 import sys
 from contextlib import suppress
 from datetime import date, timedelta
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -73,16 +73,19 @@ def decode_leniently(raw: bytes) -> Any:  # noqa: ANN401
 
 def stamp(milliseconds: int) -> str:
     """Format what the API gives; OverflowError outside the years 1 to 9999."""
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    return f"{_date(days)}T{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03}+00:00"
+    day = _day(milliseconds // 86_400_000)
+    minute = _minute(milliseconds // 60_000 % 1440)
+    return f"{day}T{minute}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}+00:00"
 
 
 @lru_cache(maxsize=4096)
-def _date(days: int) -> str:
+def _day(days: int) -> str:
     return (_EPOCH + timedelta(days)).isoformat()
+
+
+@cache
+def _minute(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def type_of(schema: Schema) -> str:

@@ -41,7 +41,8 @@ MAX_TRIES = 5
 HEAVY_TRIES = 2
 FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
-SPOOL_SIZE = 4 << 20
+CHUNK_SIZE = 1 << 18
+SPOOL_SIZE = 16 << 20
 
 
 class CalltouchStream(RESTStream[Any]):
@@ -130,7 +131,7 @@ class CalltouchStream(RESTStream[Any]):
             body = tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)  # noqa: SIM115
             try:
                 with self._in_plain_words(what, HeavyAnswerError):
-                    for chunk in response.iter_content(1 << 16):
+                    for chunk in response.iter_content(CHUNK_SIZE):
                         body.write(chunk)
                 check_answer(response, body, what, self.config["api_token"], single=single)
             except BaseException:

@@ -280,7 +280,7 @@ class RequestsStream(JournalStream):
             return ALL_DATES
         return timestamp(self._start), timestamp(self._end) if self._end else ALL_DATES[1]
 
-    @property
+    @cached_property
     def _writer(self) -> BlockWriter:
         return cast("BlockWriter", self._tap.message_writer)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.sandbox import pools
@@ -21,6 +23,7 @@ SESSION_AGE = timedelta(days=21)
 # Ids grow with the day and leave room for a busy one.
 _IDS_PER_DAY = 100_000
 _FIRST_ORDINAL = 730_000
+_SAMPLE: Record = json.loads(Path(__file__).with_name("sample.json").read_text(encoding="utf-8"))
 _WEEK = (1.2, 1.25, 1.2, 1.2, 1.15, 0.6, 0.4)
 
 
@@ -54,6 +57,11 @@ def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -
 def _moment(rand: random.Random) -> int:
     hour = pools.HOURS[int(rand.random() * len(pools.HOURS))]
     return hour * 3_600_000 + int(rand.random() * 3_600_000)
+
+
+def _in_order_of(sample: Record, record: Record) -> Record:
+    """Put keys into the order of the vendor's sample, and others behind them."""
+    return {key: record[key] for key in (*filter(record.__contains__, sample), *record)}
 
 
 class _Maker:
@@ -133,7 +141,7 @@ class _Maker:
         seconds = self.number(15, 3600)
         if self.random() < 0.15:
             seconds = self.number(86_400, int(SESSION_AGE.total_seconds()))
-        return {
+        session = {
             "keywords": traffic.phrase,
             **self.visitor.session,
             **traffic.fields,
@@ -143,6 +151,7 @@ class _Maker:
             "additionalTags": [],
             "attrs": attrs,
         }
+        return _in_order_of(_SAMPLE["session"], session)
 
     def visits(self, session: Record) -> list[Record]:
         """Return the visits before the request; the session's own is the last."""
@@ -150,17 +159,16 @@ class _Maker:
         for back in reversed(range(self.pick((0, 1, 1, 2, 2, 3, 4, 6)))):
             traffic: Traffic = self.pick(pools.TRAFFIC)
             moment = self.local - timedelta(days=23 + back, seconds=self.number(0, 80_000))
-            visits.append(
-                {
-                    **traffic.fields,
-                    "sessionDate": stamp(moment),
-                    **self.visitor.visit,
-                    "sessionId": session["sessionId"] - back * 1013,
-                    "url": self.host + self.pick(pools.PAGES),
-                    "additionalTags": [],
-                    "keyword": traffic.phrase,
-                }
-            )
+            visit = {
+                **traffic.fields,
+                "sessionDate": stamp(moment),
+                **self.visitor.visit,
+                "sessionId": session["sessionId"] - back * 1013,
+                "url": self.host + self.pick(pools.PAGES),
+                "additionalTags": [],
+                "keyword": traffic.phrase,
+            }
+            visits.append(_in_order_of(_SAMPLE["mapVisits"][0], visit))
         if visits:
             own = {"keyword": session["keywords"], "additionalTags": []}
             visits[-1].update({key: session[key] for key in visits[-1] if key in session} | own)
