@@ -6,7 +6,9 @@ Imported when a sync begins, since `--about` and `--discover` start faster witho
 from __future__ import annotations
 
 import sys
+from threading import Lock
 from time import sleep
+from typing import Any
 
 from pyrate_limiter import InMemoryBucket, Limiter, Rate
 from requests_ratelimiter import LimiterAdapter
@@ -29,11 +31,17 @@ class Pacer(Limiter):
     """
 
     @override
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._turn = Lock()
+
+    @override
     def try_acquire(
         self, name: str = "", weight: int = 1, blocking: bool = True, timeout: float = -1
     ) -> bool:
-        while not super().try_acquire(name, weight, blocking=False):
-            sleep(POLL_SECONDS)
+        with self._turn:  # one thread asks for all that wait
+            while not super().try_acquire(name, weight, blocking=False):
+                sleep(POLL_SECONDS)
         return True
 
 
