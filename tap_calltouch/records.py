@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -80,7 +81,8 @@ class RecordDecoder:
         self._stamp = _stamper(schema)
         self._cleaners = field_cleaners(schema, "", self.drift, defaults)
         self._decoders = {
-            name: _field_decoder(name, field) for name, field in schema["properties"].items()
+            name: _decoder({"properties": {name: field}}, {})
+            for name, field in schema["properties"].items()
         }
         self._drifting: frozenset[str] = frozenset()
         self._decode_drifting = self._record_decoder(self._drifting)
@@ -115,14 +117,13 @@ class RecordDecoder:
             else:
                 return records
         try:
-            return [self._fit(bytes(item)) for item in _split_block(array)]
-        except (msgspec.DecodeError, RecursionError):
-            pass
-        try:
-            items = decode_leniently(array)
-        except (ValueError, RecursionError):
-            return None
-        return [self._clean(item) for item in items]
+            parts = _split_block(array)
+        except _UNFITTING:
+            try:
+                return [self._clean(item) for item in decode_leniently(array)]
+            except (JSONDecodeError, RecursionError):
+                return None
+        return [self._fit(bytes(part)) for part in parts]
 
     def _fit(self, raw: bytes) -> Any:  # noqa: ANN401
         """Decode a record, and clean just those of its fields that do not fit."""
@@ -148,16 +149,10 @@ class RecordDecoder:
         Args:
             names: Those fields.
         """
-        decode_record = msgspec.json.Decoder(
-            _struct("Record", self._schema, self._defaults, raw=names)
-        ).decode
-        properties = self._schema["properties"].items()
-        stamp_record = _stamper({"properties": {k: v for k, v in properties if k not in names}})
+        decode_record = _decoder(self._schema, self._defaults, raw=names)
 
         def decode(raw: bytes) -> Any:  # noqa: ANN401
             record = decode_record(raw)
-            if stamp_record:
-                stamp_record(record)
             for name in names:
                 setattr(record, name, self._fit_field(name, getattr(record, name)))
             return record
@@ -168,7 +163,7 @@ class RecordDecoder:
         part = bytes(raw)
         if _NUL not in part:
             try:
-                return self._decoders[name](part)
+                return getattr(self._decoders[name](b'{"%b":%b}' % (name.encode(), part)), name)
             except _UNFITTING:
                 pass
         value = self._cleaners[name](decode_leniently(part))
@@ -177,6 +172,23 @@ class RecordDecoder:
             self._drifting |= {name}
             self._decode_drifting = self._record_decoder(self._drifting)
         return value
+
+
+def _decoder(
+    schema: Schema, defaults: Mapping[str, int], raw: Collection[str] = ()
+) -> Callable[[bytes], Any]:
+    """Compile what decodes an object into a struct, leaving some of its fields as they come."""
+    decode_object = msgspec.json.Decoder(_struct("Record", schema, defaults, raw)).decode
+    properties = schema["properties"].items()
+    stamp_object = _stamper({"properties": {k: v for k, v in properties if k not in raw}})
+
+    def decode(body: bytes) -> Any:  # noqa: ANN401
+        record = decode_object(body)
+        if stamp_object:
+            stamp_object(record)
+        return record
+
+    return decode
 
 
 def _struct(
@@ -213,32 +225,15 @@ def _python_type(name: str, schema: Schema) -> Any:  # noqa: ANN401
     }.get(kind, Any)
 
 
-def _field_decoder(name: str, schema: Schema) -> Callable[[bytes], Any]:
-    """Compile what decodes one field of a record, whatever the others are like."""
-    alone = {"properties": {name: schema}}
-    decode_object = msgspec.json.Decoder(_struct("Field", alone, {})).decode
-    stamp_object = _stamper(alone)
-
-    def decode(raw: bytes) -> Any:  # noqa: ANN401
-        field = decode_object(b'{"%b":%b}' % (name.encode(), raw))
-        if stamp_object:
-            stamp_object(field)
-        return getattr(field, name)
-
-    return decode
-
-
 def _stamper(schema: Schema) -> Callable[[Any], None] | None:
     """Compile what turns epoch milliseconds in a struct into timestamps, if it can hold any."""
-    names: list[str] = []
-    nested: list[tuple[str, bool, Callable[[Any], None]]] = []
-    for name, field in schema["properties"].items():
-        is_array = type_of(field) == "array"
-        inner = (field.get("items") or {}) if is_array else field
-        if type_of(field) == "date-time":
-            names.append(name)
-        elif inner.get("properties") and (stamp_inner := _stamper(inner)):
-            nested.append((name, is_array, stamp_inner))
+    properties = schema.get("properties", {}).items()
+    names = [name for name, field in properties if type_of(field) == "date-time"]
+    nested = [
+        (name, stamp_inner)
+        for name, field in properties
+        if (stamp_inner := _stamper(field.get("items") or field))
+    ]
     if not names and not nested:
         return None
 
@@ -246,9 +241,9 @@ def _stamper(schema: Schema) -> Callable[[Any], None] | None:
         for name in names:
             if (value := getattr(record, name)) is not None:
                 setattr(record, name, stamp(value))
-        for name, is_array, stamp_inner in nested:
+        for name, stamp_inner in nested:
             if value := getattr(record, name):
-                for item in value if is_array else (value,):
+                for item in value if isinstance(value, list) else (value,):
                     if item is not None:
                         stamp_inner(item)
 
