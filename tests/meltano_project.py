@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from filelock import FileLock
 
-from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
+import docs.plugin
+from tests.tap import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,21 +81,6 @@ def plugin(name: str, config: Config, settings: list[Config], **others: Any) -> 
     return {"name": name, "namespace": namespace, "settings": settings, "config": config, **others}
 
 
-def settings_of(schema: Config) -> list[Config]:
-    """Declare the settings of a tap by its JSON Schema, the SDK's own too."""
-    kinds = {"number": "decimal"}
-    names = {
-        name: next(kind for kind in setting["type"] if kind != "null")
-        for name, setting in schema["properties"].items()
-    }
-    sdk = {"stream_maps": "object", "stream_map_config": "object", "batch_config": "object"}
-    flat = {"flattening_enabled": "boolean", "flattening_max_depth": "integer"}
-    return [
-        {"name": name, "kind": kinds.get(kind, kind)}
-        for name, kind in {**names, **sdk, **flat}.items()
-    ]
-
-
 class Project:
     """A Meltano project with this checkout's tap and one target."""
 
@@ -119,7 +105,7 @@ class Project:
                     plugin(
                         "tap-calltouch",
                         tap_config(sandbox, **settings),
-                        settings_of(TAP_SETTINGS),
+                        docs.plugin.settings(),
                         executable=str(BIN / "tap-calltouch"),
                         capabilities=["batch", "catalog", "discover", "state", "stream-maps"],
                     )
@@ -176,9 +162,7 @@ def tap_config(sandbox: Sandbox, **settings: Any) -> Config:
         "api_url": sandbox.url,
         "api_token": sandbox.token,
         "start_date": "2024-02-01",
-        **dict.fromkeys(
-            (name for name in TAP_SETTINGS["properties"] if name.startswith("with_")), True
-        ),
+        **dict.fromkeys(FLAGS, True),
         **settings,
     }
 
