@@ -106,9 +106,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             self._end()
 
     def _end(self) -> NoReturn:
-        self._block.clear()
+        state, self._last_state = self._last_state, b""
         self._writing = True  # so that a second signal does not interrupt
-        self._write(self._last_state, to_the_end=True)
+        self._write(state, to_the_end=True)
         raise SystemExit(self._exit_code)
 
     def _write(self, block: bytes | bytearray, *, to_the_end: bool = False) -> bool:

@@ -250,6 +250,16 @@ def test_termination_repeats_the_last_state_and_drops_the_records_after_it(pipe:
     assert found == [1, "state 1", 2, "state 2", "state 2"]
 
 
+def test_a_flush_after_termination_writes_nothing(pipe: Pipe) -> None:
+    writer = BlockWriter()
+    writer.write_message(state(1))
+    writer.write_message(record(1))
+    end(writer)
+    with pytest.raises(SystemExit):
+        writer.flush()
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1", "state 1"]
+
+
 def test_termination_without_a_state_writes_nothing(pipe: Pipe) -> None:
     writer = BlockWriter()
     writer.write_message(record(1))
