@@ -42,7 +42,7 @@ HEAVY_TRIES = 2
 FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
 CHUNK_SIZE = 1 << 18
-SPOOL_SIZE = 16 << 20
+SPOOL_SIZE = 4 << 20
 
 
 class CalltouchStream(RESTStream[Any]):
