@@ -255,8 +255,8 @@ class RequestsStream(JournalStream):
             mapped = stream_map.transform(record)
             if flat and mapped is not None:
                 # The SDK leaves an object that is null as it is, a column that no schema has.
-                columns = stream_map.transformed_schema["properties"]
-                mapped = {name: value for name, value in mapped.items() if name in columns}
+                for name in mapped.keys() - stream_map.transformed_schema["properties"].keys():
+                    del mapped[name]
             if mapped is not None:
                 yield singer.RecordMessage(
                     stream=stream_map.stream_alias,
