@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-gc.disable()  # what imports make stays: to look through it for garbage takes a sixth of the start
+gc.disable()  # what imports make stays: to look for garbage in it takes a quarter of the start
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError  # noqa: E402
 

@@ -10,20 +10,24 @@ import math
 import re
 import sys
 from contextlib import suppress
-from datetime import date, timedelta
-from functools import cache, lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+
+from tap_calltouch.structs import (
+    MAX_INTEGER,
+    MIN_INTEGER,
+    Schema,
+    is_required,
+    stamp,
+    type_of,
+)
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping
 
-Schema = dict[str, Any]
-
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
-_EPOCH = date(1970, 1, 1)
 _UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
 _REPLACEMENT = "\ufffd"
@@ -69,37 +73,6 @@ def decode_leniently(raw: bytes) -> Any:  # noqa: ANN401
         return _decode(raw.decode("utf-8", "surrogateescape"))
     finally:
         sys.setrecursionlimit(limit)
-
-
-def stamp(milliseconds: int) -> str:
-    """Format what the API gives; OverflowError outside the years 1 to 9999."""
-    day = _day(milliseconds // 86_400_000)
-    minute = _minute(milliseconds // 60_000 % 1440)
-    return f"{day}T{minute}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}+00:00"
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (_EPOCH + timedelta(days)).isoformat()
-
-
-@cache
-def _minute(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-def type_of(schema: Schema) -> str:
-    """Give the one type beside null, `date-time` for instants, `any` where there are more."""
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else [name for name in types if name != "null"]
-    if len(types) != 1:
-        return "any"
-    return "date-time" if schema.get("format") == "date-time" else str(types[0])
-
-
-def is_required(schema: Schema) -> bool:
-    """Tell whether a value must not be null."""
-    return isinstance(schema.get("type"), str) or "null" not in schema.get("type", ["null"])
 
 
 def describe(value: Any) -> str:  # noqa: ANN401

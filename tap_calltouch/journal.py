@@ -16,8 +16,8 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from tap_calltouch.answers import Answer, NotFoundError
 from tap_calltouch.client import CalltouchStream
 from tap_calltouch.prefetch import Prefetch
-from tap_calltouch.records import timestamp
 from tap_calltouch.settings import PARAMETERS
+from tap_calltouch.structs import timestamp
 from tap_calltouch.windows import (
     DAY,
     HOUR,

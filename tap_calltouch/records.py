@@ -7,26 +7,21 @@ through a slower pass of their own, which keeps what can be kept.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from functools import cached_property
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_calltouch.blocks import BrokenAnswerError, split_array
 from tap_calltouch.cleaning import (
-    MAX_INTEGER,
-    MIN_INTEGER,
     Drift,
-    Schema,
     clean_object,
     decode_leniently,
     describe,
     field_cleaners,
-    is_required,
-    stamp,
-    type_of,
 )
+from tap_calltouch.structs import Schema, stamper, struct_decoder, struct_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -34,21 +29,8 @@ if TYPE_CHECKING:
 
 _UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _NUL = b"\\u0000"
-_NULL = msgspec.Raw(b"null")
 
 _split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
-
-def timestamp(moment: datetime) -> str:
-    """Format an instant the one way in which this tap writes it.
-
-    Args:
-        moment: With an offset.
-
-    Returns:
-        RFC 3339 in UTC with milliseconds, so that texts sort as instants do.
-    """
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
 class RecordDecoder:
@@ -76,17 +58,12 @@ class RecordDecoder:
         self._schema = schema
         self._defaults = defaults
         self._plain = plain
-        self._type = _struct("Record", schema, defaults)
+        self._type = struct_type("Record", schema, defaults)
         self._decode_block = msgspec.json.Decoder(list[self._type]).decode  # type: ignore[name-defined]
-        self._stamp = _stamper(schema)
+        self._stamp = stamper(schema)
         self._cleaners = field_cleaners(schema, "", self.drift, defaults)
-        self._decoders = {
-            name: _decoder({"properties": {name: field}}, {})
-            for name, field in schema["properties"].items()
-        }
         self._drifting: frozenset[str] = frozenset()
-        self._decode_drifting = self._record_decoder(self._drifting)
-        self._decode_by_field = self._record_decoder(self._decoders)
+        self._decode_drifting: Callable[[bytes], Any] | None = None
 
     def records(self, answer: IO[bytes]) -> Iterator[Any]:
         """Decode an answer, block by block.
@@ -127,7 +104,7 @@ class RecordDecoder:
 
     def _fit(self, raw: bytes) -> Any:  # noqa: ANN401
         """Decode a record, and clean just those of its fields that do not fit."""
-        if _NUL not in raw:
+        if self._decode_drifting and _NUL not in raw:
             try:
                 return self._decode_drifting(raw)
             except _UNFITTING:
@@ -143,13 +120,25 @@ class RecordDecoder:
             raise BrokenAnswerError(msg)
         return self._type(**clean_object(item, self._cleaners))
 
+    @cached_property
+    def _decoders(self) -> dict[str, Callable[[bytes], Any]]:
+        """What decodes an object with one field of a record in it, for each field."""
+        return {
+            name: struct_decoder({"properties": {name: field}}, {})
+            for name, field in self._schema["properties"].items()
+        }
+
+    @cached_property
+    def _decode_by_field(self) -> Callable[[bytes], Any]:
+        return self._record_decoder(self._decoders)
+
     def _record_decoder(self, names: Collection[str]) -> Callable[[bytes], Any]:
         """Compile what decodes a record in one pass but for some fields, each of which is fitted.
 
         Args:
             names: Those fields.
         """
-        decode_record = _decoder(self._schema, self._defaults, raw=names)
+        decode_record = struct_decoder(self._schema, self._defaults, raw=names)
 
         def decode(raw: bytes) -> Any:  # noqa: ANN401
             record = decode_record(raw)
@@ -172,79 +161,3 @@ class RecordDecoder:
             self._drifting |= {name}
             self._decode_drifting = self._record_decoder(self._drifting)
         return value
-
-
-def _decoder(
-    schema: Schema, defaults: Mapping[str, int], raw: Collection[str] = ()
-) -> Callable[[bytes], Any]:
-    """Compile what decodes an object into a struct, leaving some of its fields as they come."""
-    decode_object = msgspec.json.Decoder(_struct("Record", schema, defaults, raw)).decode
-    properties = schema["properties"].items()
-    stamp_object = _stamper({"properties": {k: v for k, v in properties if k not in raw}})
-
-    def decode(body: bytes) -> Any:  # noqa: ANN401
-        record = decode_object(body)
-        if stamp_object:
-            stamp_object(record)
-        return record
-
-    return decode
-
-
-def _struct(
-    name: str, schema: Schema, defaults: Mapping[str, int], raw: Collection[str] = ()
-) -> type[msgspec.Struct]:
-    fields: list[Any] = []
-    for key, value in schema["properties"].items():
-        field_type = _python_type(key, value)
-        if key in raw:
-            fields.append((key, msgspec.Raw, _NULL))
-        elif not is_required(value):
-            fields.append((key, field_type | None, None))
-        elif key in defaults:
-            fields.append((key, field_type, defaults[key]))
-        else:
-            fields.append((key, field_type))
-    return msgspec.defstruct(name, fields, kw_only=True, gc=False)
-
-
-def _python_type(name: str, schema: Schema) -> Any:  # noqa: ANN401
-    kind = type_of(schema)
-    if kind == "object":
-        if schema.get("properties"):
-            return _struct(name, schema, {})
-        return dict[str, _python_type(name, schema.get("additionalProperties") or {}) | None]  # type: ignore[misc]
-    if kind == "array":
-        return list[_python_type(name, schema.get("items") or {}) | None]  # type: ignore[misc]
-    return {
-        "string": str,
-        "boolean": bool,
-        "number": float,
-        "integer": Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)],
-        "date-time": int,  # when decoded; a timestamp afterwards
-    }.get(kind, Any)
-
-
-def _stamper(schema: Schema) -> Callable[[Any], None] | None:
-    """Compile what turns epoch milliseconds in a struct into timestamps, if it can hold any."""
-    properties = schema.get("properties", {}).items()
-    names = [name for name, field in properties if type_of(field) == "date-time"]
-    nested = [
-        (name, stamp_inner)
-        for name, field in properties
-        if (stamp_inner := _stamper(field.get("items") or field))
-    ]
-    if not names and not nested:
-        return None
-
-    def stamp_struct(record: Any) -> None:  # noqa: ANN401
-        for name in names:
-            if (value := getattr(record, name)) is not None:
-                setattr(record, name, stamp(value))
-        for name, stamp_inner in nested:
-            if value := getattr(record, name):
-                for item in value if isinstance(value, list) else (value,):
-                    if item is not None:
-                        stamp_inner(item)
-
-    return stamp_struct

@@ -23,7 +23,8 @@ from tap_calltouch.blocks import BrokenAnswerError
 from tap_calltouch.cleaning import Drift, UnusableRecordError
 from tap_calltouch.journal import MIDNIGHT, JournalStream
 from tap_calltouch.prefetch import FixedPlan, Prefetch
-from tap_calltouch.records import RecordDecoder, timestamp
+from tap_calltouch.records import RecordDecoder
+from tap_calltouch.structs import timestamp
 from tap_calltouch.windows import (
     DateWindow,
     instant,
