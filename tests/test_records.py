@@ -546,6 +546,18 @@ def test_blocks_of_any_size_hold_exactly_the_items_of_the_array(layout: str) -> 
         assert repr(items_of(body, size)) == expected, f"blocks of {size} bytes"
 
 
+def test_blocks_of_any_size_give_the_same_records() -> None:
+    odd = ['"subject": []', '"news": NaN', '"manager": "\\u0000"', f'"news": {LAYOUTS["spaced"]}']
+    items = [f"{{{KEYS}, {field}}}" for field in ['"subject": "a"', *odd, '"orders": [{}, {}]']]
+    body = f"[{', '.join(items * 3)}]".encode()
+    expected = encode(decode(body)[0])
+    assert len(expected) == len(items) * 3
+    for size in BLOCK_SIZES:
+        parse_records = RecordDecoder(SCHEMA, SITE)._parse  # noqa: SLF001
+        records = list(chain.from_iterable(split_array(io.BytesIO(body), parse_records, size)))
+        assert encode(records) == expected, f"blocks of {size} bytes"
+
+
 def test_a_block_is_not_much_larger_than_asked_for() -> None:
     body = json.dumps(JOURNAL * 200).encode()
     longest = max(len(json.dumps(item)) for item in JOURNAL)
