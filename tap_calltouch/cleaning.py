@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tap_calltouch.structs import (
-    MAX_INTEGER,
-    MIN_INTEGER,
-    Schema,
-    is_required,
-    stamp,
-    type_of,
-)
+from tap_calltouch.structs import MAX_INTEGER, MIN_INTEGER, Schema, is_required, stamp, type_of
 
 if TYPE_CHECKING:
     from collections import Counter

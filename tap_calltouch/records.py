@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_calltouch.blocks import BrokenAnswerError, split_array
-from tap_calltouch.cleaning import (
-    Drift,
-    clean_object,
-    decode_leniently,
-    describe,
-    field_cleaners,
-)
+from tap_calltouch.cleaning import Drift, clean_object, decode_leniently, describe, field_cleaners
 from tap_calltouch.structs import Schema, stamper, struct_decoder, struct_type
 
 if TYPE_CHECKING:

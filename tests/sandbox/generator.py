@@ -20,10 +20,12 @@ Record = dict[str, Any]
 #: How long before its request a session may have been, at most.
 SESSION_AGE = timedelta(days=21)
 
+#: The request of the vendor's page, mended, with the page's other samples.
+SAMPLE: Record = json.loads(Path(__file__).with_name("sample.json").read_text(encoding="utf-8"))
+
 # Ids grow with the day and leave room for a busy one.
 _IDS_PER_DAY = 100_000
 _FIRST_ORDINAL = 730_000
-_SAMPLE: Record = json.loads(Path(__file__).with_name("sample.json").read_text(encoding="utf-8"))
 _WEEK = (1.2, 1.25, 1.2, 1.2, 1.15, 0.6, 0.4)
 
 
@@ -151,7 +153,7 @@ class _Maker:
             "additionalTags": [],
             "attrs": attrs,
         }
-        return _in_order_of(_SAMPLE["session"], session)
+        return _in_order_of(SAMPLE["session"], session)
 
     def visits(self, session: Record) -> list[Record]:
         """Return the visits before the request; the session's own is the last."""
@@ -168,7 +170,7 @@ class _Maker:
                 "additionalTags": [],
                 "keyword": traffic.phrase,
             }
-            visits.append(_in_order_of(_SAMPLE["mapVisits"][0], visit))
+            visits.append(_in_order_of(SAMPLE["mapVisits"][0], visit))
         if visits:
             own = {"keyword": session["keywords"], "additionalTags": []}
             visits[-1].update({key: session[key] for key in visits[-1] if key in session} | own)

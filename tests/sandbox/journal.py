@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
+from copy import deepcopy
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox.generator import Record, requests_of_day
+from tests.sandbox.generator import SAMPLE, Record, requests_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,10 +110,7 @@ class Journal:
 
 def vendor_sample(site: int) -> Record:
     """Return the request of the vendor's page, mended, with the page's other samples."""
-    text = Path(__file__).with_name("sample.json").read_text(encoding="utf-8")
-    record: Record = json.loads(text)
-    record["siteId"] = site
-    return record
+    return deepcopy(SAMPLE) | {"siteId": site}
 
 
 def _creation(record: Record) -> tuple[int, int]:
