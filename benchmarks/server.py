@@ -15,7 +15,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox import Journal
+from sandbox import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

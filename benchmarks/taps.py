@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import urlopen
 
 from benchmarks.measure import FailedRunError, Run, run
-from tests.tap import FLAGS
+from tests.support.tap import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

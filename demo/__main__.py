@@ -57,7 +57,7 @@ def main() -> int:
         print(f"\nLoading incrementally, from the look-back before {min(before.values())}.\n")
     else:
         print("\nLoading a year of requests of two sites from a local API. First run: all of it.\n")
-    sandbox = ["-m", "tests.sandbox", "--sites", "2", "--days", "365", "--requests-per-day", "12"]
+    sandbox = ["-m", "sandbox", "--sites", "2", "--days", "365", "--requests-per-day", "12"]
     pipeline = [program("meltano"), "run", "tap-calltouch", "target-jsonl"]
     status = subprocess.run([sys.executable, *sandbox, "--", *pipeline], check=False).returncode
     if status:

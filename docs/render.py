@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from docs import plugin
-from tests.targets import TARGETS
+from tests.support.targets import TARGETS
 from tests.test_recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox import Journal, Sandbox
-from tests.tap import TOKEN
+from sandbox import Journal, Sandbox
+from tests.support.tap import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

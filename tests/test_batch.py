@@ -9,13 +9,13 @@ from urllib.parse import urlparse
 
 import pytest
 
-from tests.tap import FLAGS, config_for, keys, run_tap
+from tests.support.tap import FLAGS, config_for, keys, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox import Sandbox
-    from tests.tap import Run
+    from sandbox import Sandbox
+    from tests.support.tap import Run
 
 HASHED = {"requests": {"client": None, "phone": "md5(requestNumber)", "manager": "__NULL__"}}
 

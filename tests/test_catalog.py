@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.meltano_project import BIN, SCHEMA, tap_config
-from tests.sandbox import Journal, Sandbox
+from sandbox import Journal, Sandbox
+from tests.support.meltano_project import BIN, SCHEMA, tap_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

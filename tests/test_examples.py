@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.meltano_project import BIN, JSONL, ROOT, install
-from tests.sandbox import Call, Fault, Journal, Sandbox
-from tests.tap import keys
+from sandbox import Call, Fault, Journal, Sandbox
+from tests.support.meltano_project import BIN, JSONL, ROOT, install
+from tests.support.tap import keys
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fault_cases import ENDS, RECOVERS, Case
-from tests.sandbox import Fault, Journal, Sandbox
-from tests.tap import TOKEN, Run, config_for, keys, run_tap
+from sandbox import Fault, Journal, Sandbox
+from tests.support.fault_cases import ENDS, RECOVERS, Case
+from tests.support.tap import TOKEN, Run, config_for, keys, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox import Call
+    from sandbox import Call
 
 
 def run_case(case: Case, journal: Journal, tmp_path: Path, **options: Any) -> tuple[Run, Sandbox]:

@@ -13,14 +13,23 @@ from xml.etree import ElementTree as ET
 import duckdb
 import requests
 
-from tests.meltano_project import CSV, JSONL, S3, SCHEMA, Project, expected, install, without_nulls
-from tests.sandbox import Journal, Sandbox
+from sandbox import Journal, Sandbox
+from tests.support.meltano_project import (
+    CSV,
+    JSONL,
+    S3,
+    SCHEMA,
+    Project,
+    expected,
+    install,
+    without_nulls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.meltano_project import Config, Loader
+    from tests.support.meltano_project import Config, Loader
 
 Rows = dict[tuple[int, int], dict[str, Any]]
 SITES = [101, 202]

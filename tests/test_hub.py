@@ -19,10 +19,10 @@ from jsonschema import Draft202012Validator
 
 from docs import plugin
 from docs.render import ROOT
-from tests.tap import config_for, keys
+from tests.support.tap import config_for, keys
 
 if TYPE_CHECKING:
-    from tests.sandbox import Sandbox
+    from sandbox import Sandbox
 
 BIN = Path(sys.executable).parent
 HUB = ROOT / "docs" / "hub"

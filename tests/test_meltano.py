@@ -10,13 +10,13 @@ import yaml
 
 from docs.render import ROOT
 from tap_calltouch.settings import SETTINGS
-from tests.meltano_project import BIN, finish, start_meltano
-from tests.tap import FLAGS, TOKEN, run_tap
+from tests.support.meltano_project import BIN, finish, start_meltano
+from tests.support.tap import FLAGS, TOKEN, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox import Sandbox
+    from sandbox import Sandbox
 
 VALUES: dict[str, Any] = {
     "api_token": TOKEN,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sandbox import Journal, Sandbox
-from tests.tap import TOKEN, config_for, start_tap
+from sandbox import Journal, Sandbox
+from tests.support.tap import TOKEN, config_for, start_tap
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.meltano_project import POSTGRES, Project, expected, postgres, without_nulls
-from tests.sandbox import Call, Fault, Journal, Sandbox
+from sandbox import Call, Fault, Journal, Sandbox
+from tests.support.meltano_project import POSTGRES, Project, expected, postgres, without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

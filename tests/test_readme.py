@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from docs.render import ROOT, tables
-from tests.sandbox import Journal, Sandbox
-from tests.tap import keys
+from sandbox import Journal, Sandbox
+from tests.support.tap import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

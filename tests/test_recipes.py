@@ -12,8 +12,8 @@ import pytest
 import yaml
 from psycopg.rows import dict_row
 
-from tests.meltano_project import JSONL, POSTGRES, Project, expected, postgres
-from tests.sandbox import Journal, Sandbox
+from sandbox import Journal, Sandbox
+from tests.support.meltano_project import JSONL, POSTGRES, Project, expected, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

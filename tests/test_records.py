@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from sandbox import Journal
 from tap_calltouch.blocks import BrokenAnswerError, split_array
 from tap_calltouch.cleaning import Drift, UnusableRecordError
 from tap_calltouch.records import RecordDecoder
 from tap_calltouch.structs import stamp
-from tests.sandbox import Journal
 
 Record = dict[str, Any]
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.sandbox import Fault, Journal, Sandbox
+from sandbox import Fault, Journal, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -675,7 +675,7 @@ sys.exit(7)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.sandbox", *arguments]
+    command = [sys.executable, "-m", "sandbox", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 

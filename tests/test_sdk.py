@@ -11,10 +11,10 @@ from singer_sdk import Stream, Tap
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from sandbox import Journal, Sandbox
 from tap_calltouch.streams import RequestsStream
 from tap_calltouch.tap import TapCalltouch
-from tests.sandbox import Journal, Sandbox
-from tests.tap import FLAGS, TOKEN
+from tests.support.tap import FLAGS, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

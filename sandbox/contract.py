@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox.clock import MOSCOW
-from tests.sandbox.generator import SESSION_AGE, Record
+from sandbox.clock import MOSCOW
+from sandbox.generator import SESSION_AGE, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.sandbox.journal import Journal
+    from sandbox.journal import Journal
 
 _DAY = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.sandbox import Sandbox
+    from sandbox import Sandbox
 
 TOKEN = "tok/+=.%Ж"
 FLAGS = (

@@ -7,7 +7,7 @@ from copy import deepcopy
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox.generator import SAMPLE, Record, requests_of_day
+from sandbox.generator import SAMPLE, Record, requests_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Runs a command against a sandbox: `python -m tests.sandbox [OPTIONS] -- COMMAND...`."""
+"""Runs a command against a sandbox: `python -m sandbox [OPTIONS] -- COMMAND...`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sys
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from tests.sandbox.clock import MOSCOW
-from tests.sandbox.journal import Journal
-from tests.sandbox.server import Sandbox
+from sandbox.clock import MOSCOW
+from sandbox.journal import Journal
+from sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.sandbox",
+        prog="python -m sandbox",
         description="Start a local Calltouch API, run COMMAND with TAP_CALLTOUCH_* set for it, "
         "and leave with its status.",
     )

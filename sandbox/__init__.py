@@ -4,8 +4,8 @@ It is written from the vendor's page alone and shares nothing with the tap, so t
 compare two independent readings of that page.
 """
 
-from tests.sandbox.faults import Call, Fault
-from tests.sandbox.journal import Journal
-from tests.sandbox.server import Sandbox
+from sandbox.faults import Call, Fault
+from sandbox.journal import Journal
+from sandbox.server import Sandbox
 
 __all__ = ["Call", "Fault", "Journal", "Sandbox"]

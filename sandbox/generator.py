@@ -9,11 +9,11 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox import pools
-from tests.sandbox.clock import MOSCOW, stamp
+from sandbox import pools
+from sandbox.clock import MOSCOW, stamp
 
 if TYPE_CHECKING:
-    from tests.sandbox.pools import Traffic, Visitor
+    from sandbox.pools import Traffic, Visitor
 
 Record = dict[str, Any]
 

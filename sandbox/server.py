@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from werkzeug.datastructures import Headers
 
-from tests.sandbox.app import BASE, Answer, Api, Pace, answer_json, outside
-from tests.sandbox.faults import Call, Fault
-from tests.sandbox.wire import Exchange, Server
+from sandbox.app import BASE, Answer, Api, Pace, answer_json, outside
+from sandbox.faults import Call, Fault
+from sandbox.wire import Exchange, Server
 
 if TYPE_CHECKING:
     from typing_extensions import Self

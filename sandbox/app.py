@@ -10,15 +10,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox.contract import BadInquiryError, select, show
-from tests.sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
+from sandbox.contract import BadInquiryError, select, show
+from sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tests.sandbox.faults import Call, Fault
-    from tests.sandbox.journal import Journal
+    from sandbox.faults import Call, Fault
+    from sandbox.journal import Journal
 
 BASE = "/calls-service/RestAPI"
 HTML = "text/html;charset=UTF-8"

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox.app import Answer
-    from tests.sandbox.faults import Fault
+    from sandbox.app import Answer
+    from sandbox.faults import Fault
 
 _PIECE = 64 * 1024
 

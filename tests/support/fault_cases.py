@@ -9,12 +9,12 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox import Fault
+from sandbox import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Call
+    from sandbox import Call
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What several tests share: running the tap, faults, Meltano projects, targets."""
