@@ -157,32 +157,29 @@ class Api:
         if not self._knows(site):
             return 200, HELP_PAGE
         try:
+            number, limit = (_positive(params.get(*name)) for name in _PAGING)
             rows = self._newest_calls(site, params)
-            if rows and fault and fault.kind in {"arrive", "vanish"}:
-                self._drift(fault.kind, rows[0])
-                rows = self._newest_calls(site, params)
-            paging = {name: _positive(params.get(name, default)) for name, default in _PAGING}
         except BadInquiryError:
             return 500, {"message": SERVER_ERROR["message"]}
-        if "page" not in params:
-            if params["dateFrom"] != params["dateTo"]:
-                message = "Без параметра page период не может быть больше одного дня"
-                return 400, {"data": {"apiErrorData": {"errorMessage": message}}}
-            return self._limited([CALLS.show(row, params) for row in rows])
-        size = min(paging["limit"], self.page_limit)
-        start = (paging["page"] - 1) * size
-        status, shown = self._limited(
-            [CALLS.show(row, params) for row in rows[start : start + size]]
-        )
-        if status != 200:
-            return status, shown
+        if "page" not in params and params["dateFrom"] != params["dateTo"]:
+            message = "Без параметра page период не может быть больше одного дня"
+            return 400, {"data": {"apiErrorData": {"errorMessage": message}}}
+        if rows and fault and fault.kind in {"arrive", "vanish"}:
+            self._drift(fault.kind, rows[0])
+            rows = self._newest_calls(site, params)
+        size = min(limit, self.page_limit) if "page" in params else len(rows)
+        start = (number - 1) * size
+        page = [CALLS.show(row, params) for row in rows[start : start + size]]
+        status, result = self._limited(page)
+        if status != 200 or "page" not in params:
+            return status, result
         total = -(-len(rows) // size) if rows else self.empty_page_total
         return 200, {
-            "page": paging["page"],
+            "page": number,
             **({} if total is None else {"pageTotal": total}),
             "pageSize": size,
             "recordsTotal": len(rows),
-            "records": shown,
+            "records": page,
         }
 
     def _newest_calls(self, site: str, params: Mapping[str, str]) -> list[Record]:
@@ -244,7 +241,7 @@ def _encode(fault: Fault | None, status: int, result: Any) -> Answer:
     if kind == "change":
         change = options["apply"]
         result = _change_rows(result, change if callable(change) else lambda _: change)
-    elif kind == "change_page":
+    elif kind == "change_page" and _is_page(result):
         result = options["apply"](result)
     answer = answer_json(status, result)
     answer.rows = _count_rows(result)
@@ -261,15 +258,19 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _is_page(result: Any) -> bool:
+    return isinstance(result, dict) and "records" in result
+
+
 def _change_rows(result: Any, change: Callable[[Any], Any]) -> Any:
     """Change the rows of an answer that has any."""
-    if isinstance(result, dict) and "records" in result:
+    if _is_page(result):
         return {**result, "records": change(result["records"])}
     return change(result) if isinstance(result, list) else result
 
 
 def _count_rows(result: Any) -> int | None:
-    rows = result.get("records") if isinstance(result, dict) else result
+    rows = result["records"] if _is_page(result) else result
     return len(rows) if isinstance(rows, list) else None
 
 

@@ -41,6 +41,11 @@ class Call:
     #: How many records were in the answer; None if it was no journal.
     rows: int | None = None
 
+    @property
+    def journal(self) -> str:
+        """The journal that was asked: `requests` or `calls`."""
+        return "calls" if "/calls-diary/" in self.path else "requests"
+
 
 # Each kind's options, with what they are unless told otherwise.
 KINDS: dict[str, dict[str, Any]] = {
