@@ -307,13 +307,18 @@ class JournalStream(Stream):
             is_incremental=self._is_incremental,
             is_test=self._is_test,
         )
-        first, last = (
-            moment.astimezone(self._zone) for moment in (extent.start, extent.end or self._started)
+        period = whole_days(extent.start, extent.end, self._started, self._zone)
+        longest = timedelta(days=self.config["window_days"])
+        self.log(
+            "%s: %s windows of up to %s days from %s to %s (%s)",
+            site.label,
+            sum(1 for _ in cut(*period, lambda: longest)),
+            longest.days,
+            extent.start.astimezone(self._zone),
+            (extent.end or self._started).astimezone(self._zone),
+            extent.reason,
         )
-        days = self.config["window_days"]
-        start = f"from {first} to {last}, windows of up to {days} days ({extent.reason})"
-        self.log("%s: %s", site.label, start)
-        return whole_days(extent.start, extent.end, self._started, self._zone)
+        return period
 
     def _nearby(self, window: DateWindow) -> tuple[str, str]:
         """Return the timestamps between which records of a window are dated, and a day more."""
