@@ -189,14 +189,14 @@ class JournalStream(Stream):
         sites = [self._site(site) for site in self._site_ids]
         periods = [self._period(site) for site in sites]
         progress = Progress(
-            sum(sum(1 for _ in cut(*period, reader.length)) for period in periods),
+            sum(sum(1 for _ in cut(*period, reader.length.known)) for period in periods),
             sum((end - start for start, end in periods), timedelta()),
             monotonic,
         )
         windows = (
             (site, window)
             for site, period in zip(sites, periods, strict=True)
-            for window in cut(*period, lambda: max(DAY, reader.length()))
+            for window in cut(*period, lambda: max(DAY, reader.length.next()))
         )
         read = reader.read_sample if self._is_test else reader.read
         for (site, period), parts in prefetch(lambda item: read(*item), windows, self._width):
@@ -272,7 +272,7 @@ class JournalStream(Stream):
         period = whole_days(extent.start, extent.end, self._started, scope.zone)
         longest = timedelta(days=self.config["window_days"])
         number = sum(1 for _ in cut(*period, lambda: longest))
-        dates = f"from {period[0]} to {extent.end or self._started} ({extent.reason})"
+        dates = f"from {period[0]} to {period[1] if extent.end else 'now'} ({extent.reason})"
         self.log("%s: %s windows of up to %s days %s", site.label, number, longest.days, dates)
         return period
 
