@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from singer_sdk import SchemaDirectory, Stream, metrics
-from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_calltouch.answers import QuotaExhaustedError
-from tap_calltouch.batches import write_jsonl
+from tap_calltouch.batches import write_files
 from tap_calltouch.drift import Drift
 from tap_calltouch.inputs import InputError
 from tap_calltouch.maps import RecordMapper
@@ -138,15 +137,9 @@ class JournalStream(Stream):
         if len(self.stream_maps) > 1:
             msg = f"BATCH files hold one stream, but `stream_maps` makes several of {self.name}."
             raise FatalAPIError(msg)
-
-        def write(records: Iterator[Any]) -> Iterator[list[str]]:
-            if batch_config.encoding.format == "jsonl":
-                return write_jsonl(records, batch_config, f"{self.tap_name}--{self.name}")
-            plain = map(msgspec.to_builtins, records)
-            return Batcher(self.tap_name, self.name, batch_config).get_batches(plain)
-
         for records, _ in self._deliveries():
-            for manifest in write(record for _, record in self._mapper(records)):
+            mapped = (record for _, record in self._mapper(records))
+            for manifest in write_files(mapped, batch_config, self.tap_name, self.name):
                 yield batch_config.encoding, manifest
 
     def _write(self, records: Iterable[Any], received: datetime) -> int:
@@ -260,7 +253,8 @@ class JournalStream(Stream):
     def _period(self, site: Site) -> tuple[datetime, datetime]:
         """Decide between which wall times a site is asked for, and log why."""
         scope, bookmark = self._scope, self._bookmark(site.id)
-        if self._is_incremental and not bookmark and self._has_other_bookmarks(site.id):
+        other = "partitions" if site.id is None else "replication_key_value"
+        if self._is_incremental and not bookmark and self.stream_state.get(other):
             self._warn(
                 f"{site.label} has no bookmark, since bookmarks with and without `site_ids` are "
                 "kept apart. Everything is loaded again."
@@ -285,11 +279,6 @@ class JournalStream(Stream):
     def _bookmark(self, site: int | None) -> datetime | None:
         value = self.get_context_state(_context(site)).get("replication_key_value")
         return parse_moment(value, self._scope.zone) if value else None
-
-    def _has_other_bookmarks(self, site: int | None) -> bool:
-        """Return whether the state knows this stream by sites, or without, and now it is not so."""
-        other = "partitions" if site is None else "replication_key_value"
-        return bool(self.stream_state.get(other))
 
     @property
     def _site_ids(self) -> list[int | None]:
