@@ -100,13 +100,7 @@ class JournalStream(Stream):
             msg = f"The catalog's schema of stream {self.name} has no properties."
             raise InputError(msg)
         if method := self.forced_replication_method:
-            self.forced_replication_method = method.upper()
-            if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
-                msg = (
-                    f"The catalog asks for the replication method {method} of stream {self.name}, "
-                    "which has FULL_TABLE and INCREMENTAL."
-                )
-                raise InputError(msg)
+            self.forced_replication_method = _known_method(method, self.name)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -186,7 +180,7 @@ class JournalStream(Stream):
                 self._warn(f"Stream {self.name}: {line}")
 
     def _windows(self, reader: Reader) -> Iterator[Delivery]:
-        sites = [self._site(site) for site in self._site_ids]
+        sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
         periods = [self._period(site) for site in sites]
         progress = Progress(
             sum(sum(1 for _ in cut(*period, reader.length.known)) for period in periods),
@@ -280,10 +274,6 @@ class JournalStream(Stream):
         value = self.get_context_state(_context(site)).get("replication_key_value")
         return parse_moment(value, self._scope.zone) if value else None
 
-    @property
-    def _site_ids(self) -> list[int | None]:
-        return [partition["siteId"] for partition in self.partitions or []] or [None]
-
     @cached_property
     def _key(self) -> str:
         """The replication key of the bookmark, whatever a catalog calls the replication key."""
@@ -318,6 +308,17 @@ class JournalStream(Stream):
 
     def _warn(self, message: str) -> None:
         self.log("%s", message, level=logging.WARNING)
+
+
+def _known_method(method: str, stream: str) -> str:
+    """Return a replication method as the SDK spells it; raise InputError if there is no such."""
+    if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+        msg = (
+            f"The catalog asks for the replication method {method} of stream {stream}, which has "
+            "FULL_TABLE and INCREMENTAL."
+        )
+        raise InputError(msg)
+    return method.upper()
 
 
 def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:
