@@ -77,7 +77,7 @@ def _integer(value: Any) -> int | None:
     return number if isinstance(number, int) and abs(number) < 2**63 else None
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any) -> int | float | None:  # noqa: PYI041 - mypy tells them apart
     """Return a number, whole ones as integers."""
     if isinstance(value, str):
         with suppress(ValueError):
