@@ -107,8 +107,8 @@ class Cleaner:
                 is_same = type(value) is int
             else:
                 value = _without(value, shape.deselected)
-                if shape.items and isinstance(value, (dict, list)):
-                    value = self.clean(value, shape.items, path)
+                if shape.items and isinstance(value, dict):
+                    return self.clean(value, shape.items, path)
                 cleaned = _CONVERSIONS[shape.kind](value)
                 is_same = type(value) in _EXPECTED[shape.kind] and cleaned == value
         except (_UnconvertibleError, OverflowError):

@@ -97,9 +97,8 @@ class JournalStream(Stream):
         super().apply_catalog(catalog)
         if method := self.forced_replication_method:
             self.forced_replication_method = _known_method(method, self.name)
-        columns = select(self.effective_schema, self.mask).get("properties", {})
-        if self.selected and self._is_incremental and self.replication_key not in columns:
-            msg = f"The catalog leaves out `{self.replication_key}`, by which {self.name} load."
+        if "properties" not in self.effective_schema:
+            msg = f"The catalog's schema of stream {self.name} has no properties."
             raise InputError(msg)
 
     @override
@@ -129,7 +128,7 @@ class JournalStream(Stream):
     ) -> Iterable[tuple[Any, list[str]]]:
         # The SDK would put records into the files as they were before selection and stream maps.
         if len(self.stream_maps) > 1:
-            msg = f"BATCH files can hold one stream: `stream_maps` makes several of {self.name}."
+            msg = f"BATCH files hold one stream, but `stream_maps` makes several of {self.name}."
             raise FatalAPIError(msg)
         for records, _ in self._deliveries():
             mapped = (record for _, record in self._mapper(records))

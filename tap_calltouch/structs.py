@@ -52,7 +52,7 @@ class Shape:
     Attributes:
         kind: An object has the fields that are listed, a map any.
         fields: The fields of an object, by name.
-        items: What an array or a map holds; of a text, what stands for it in an answer.
+        items: What an array or a map holds; of a value of any type, what an object is.
         is_open: Whether an object keeps fields that are not listed.
         deselected: Paths of such fields that the user deselected.
     """
@@ -70,6 +70,7 @@ class Shape:
         return (
             not self.is_open
             and not self.deselected
+            and not (self.kind == "any" and self.items)
             and not any(char in '"\\' or char < " " for char in names)
             and all(inner.is_typed for inner in self.fields.values())
             and (self.items is None or self.items.is_typed)
@@ -79,7 +80,7 @@ class Shape:
 ANY = Shape("any")
 
 
-def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table of kinds
+def shape_of(schema: Schema, own: Schema) -> Shape:
     """Read a schema.
 
     Args:
@@ -96,11 +97,12 @@ def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table o
     says_nothing = kind == "any" or not schema.keys() & {"properties", "items"}
     if says_nothing and kind in {"any", "object", "array"} and _has_instants(own):
         return _shape_of_instants(own)
-    if kind == "string" and _has_instants(own):
-        return Shape("string", items=_shape_of_instants(own))
     deselected = frozenset(schema.get("x-deselected", ()))
     if kind == "array":
         return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
+    if kind == "any" and "properties" in schema:
+        # One of several types; what stands here of an object holds for one.
+        return Shape("any", items=shape_of({**schema, "type": "object"}, own))
     if kind != "object":
         return Shape(kind, deselected=deselected if kind == "any" else frozenset())
     others = schema.get("additionalProperties")
