@@ -12,17 +12,19 @@ import os
 import re
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, given, settings
 
-from sandbox import Journal, Sandbox
+from sandbox import CallJournal, Journal, Sandbox
 from sandbox.journal import vendor_sample
-from tests.reference import ReferenceTap
-from tests.reference.tap import Requests
+from tests.reference import ReferenceStream, ReferenceTap
+from tests.reference.tap import Calls, Requests
 from tests.support.differential import (
+    DISCOVERED,
     Case,
     Outcome,
     batch_config,
@@ -33,8 +35,8 @@ from tests.support.differential import (
     text_of,
 )
 from tests.support.generated_cases import THEMES, cases
-from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED
-from tests.support.meant import allows_text, at, cleaned, with_keys_of, with_types
+from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, entry
+from tests.support.meant import cleaned, takes_instant, with_instants, with_keys_of, with_types
 from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
@@ -51,9 +53,12 @@ MEANT = {
     "are the same in every run.",
     "values": "A value that does not fit the schema is converted, or null: nothing that a user of "
     "Calltouch typed may stop a load.",
-    "instants": "Where a catalog wants a number for an instant, it gets the API's.",
+    "instants": "Where a catalog wants a number for an instant, or a text for an object that holds "
+    "one, it gets what the API sent.",
     "no type": "A schema that names no type is of anything, and so are objects in an array whose "
     "schema lists no properties. A plain tap ends with a traceback when such a value comes.",
+    "instants below no type": "A value whose schema in the catalog names no type is read by the "
+    "stream's own schema, if there are instants in it, and keeps its other keys.",
     "null objects": "A flat table has no column for an object that is null. The SDK writes one, "
     "which its own SCHEMA lacks.",
     "text in flat tables": "What a flat table holds of arrays is JSON text in UTF-8. The SDK's has "
@@ -61,50 +66,76 @@ MEANT = {
     "files": "BATCH files hold what RECORD lines would hold. The SDK's hold records from before "
     "selection and maps, so a plain tap is run without them.",
     "empty settings": "An empty text is a setting that is not set, as Meltano has it.",
-    "time_extracted": "The moment differs. So do the values of bookmarks: the tap's move with "
-    "windows, not with records.",
+    "dates": "A bookmark moves with windows: no record needs a date, whatever the replication key.",
+    "time_extracted": "The moment differs, and so do the values of bookmarks.",
 }
 
 REFUSALS = {
-    "BATCH files can hold one stream": "A file is of one stream, and maps make several of this.",
+    "BATCH files hold one stream": "A file is of one stream, and maps make several of this.",
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
 DEFAULT_CASES = 300
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
 GENERATED = settings(
-    max_examples=max(1, CASES // len(THEMES)),
+    max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),
     deadline=None,
     derandomize="DIFFERENTIAL_CASES" not in os.environ,
     phases=(Phase.reuse, Phase.generate, Phase.shrink),
 )
 
 
-class RequestsAsMeant(Requests):
+class StreamAsMeant(ReferenceStream):
     """The plain stream with the differences that are meant."""
 
     @property
     def effective_schema(self) -> Json:
         """The catalog's schema, without what the SDK stumbles over."""
-        return with_types(super().effective_schema)
+        return with_types(self.schema_as_meant)
+
+    @property
+    def schema_as_meant(self) -> Json:
+        """What records are fitted to."""
+        schema = super().effective_schema
+        return with_instants(schema, self.schema) if "properties" in schema else schema
+
+    @property
+    def is_timestamp_replication_key(self) -> bool:
+        """Bookmarks are no records' values, so the SDK need not look for a date."""
+        return False
+
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        super()._increment_stream_state(
+            {str(self.replication_key): "", **latest_record}, context=context
+        )
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Leave instants alone for which the catalog wants numbers."""
         super().apply_catalog(catalog)
-        schema = super().effective_schema
-        self.instants = tuple(path for path in self.instants if allows_text(at(schema, path)))
+        schema = self.schema_as_meant
+        self.instants = tuple(path for path in self.instants if takes_instant(schema, path))
 
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         """Clean a record."""
         record = super().post_process({**(context or {}), **row}, context)
-        schema = super().effective_schema
+        schema = self.schema_as_meant
         return dict(with_keys_of(schema, cleaned(schema, record)))
+
+
+class RequestsAsMeant(StreamAsMeant, Requests):
+    """The plain requests."""
+
+
+class CallsAsMeant(StreamAsMeant, Calls):
+    """The plain calls."""
 
 
 class AsMeant(ReferenceTap):
     """The plain tap with the differences that are meant."""
 
-    journals = (RequestsAsMeant,)
+    journals = (CallsAsMeant, RequestsAsMeant)
 
 
 def without_null_objects(outcome: Outcome) -> Outcome:
@@ -148,32 +179,38 @@ def check(case: Case, sandbox: Sandbox) -> None:
     assert not found, "\n".join(found[:20])
 
 
-def make_journal() -> Journal:
+def requests() -> Journal:
     """Ten lifelike requests, the vendor's sample, and some that do not fit the schema."""
-    journal = Journal((101,), date(2024, 1, 9), date(2024, 1, 10), 5, seed=18, sample=False)
+    journal = Journal((101,), FIRST, LAST, per_day=5, seed=18, sample=False)
     sample = vendor_sample(101) | {"date": 1704790000123}
-    journal.add(sample)
-    drifting = deepcopy(sample) | {
-        "requestId": 7,
-        "requestNumber": 12345,
-        "manager": 5,
-        "subject": "a\x00b",
-        "comments": {},
-        "news": {"a": 1},
-        "targetRequest": "true",
-        "ctClientId": 2**63 - 1,
-    }
+    drifting = deepcopy(sample) | DRIFT | {"requestId": 7, "requestNumber": 12345, "comments": {}}
     drifting["session"] |= {"news": "x", "sessionId": "16441053", "city": ["moscow"]}
     drifting["orders"][0] |= {"currentAmount": 2800.5, "sum": 2800}
-    journal.add(drifting)
     bare = {"requestId": 8, "date": 1704790000000, "requestNumber": "8"}
-    journal.add(bare)
+    for record in (sample, drifting, bare):
+        journal.add(record)
     return journal
+
+
+def calls() -> CallJournal:
+    """Nine lifelike calls, and some that do not fit the schema."""
+    journal = CallJournal((101,), FIRST, LAST, per_day=5, seed=1)
+    call = next(record for record in journal.records() if record["orders"])
+    drifting = deepcopy(call) | DRIFT | {"callId": 7, "duration": "-3", "order": call["orders"][0]}
+    drifting |= {"yaClientId": 2**64, "additionalTags": ["a", {"name": "b", "value": "c"}]}
+    bare = {"callId": 8, "timestamp": 1704790000}
+    for record in (drifting, bare):
+        journal.add(record)
+    return journal
+
+
+FIRST, LAST = date(2024, 1, 9), date(2024, 1, 10)
+DRIFT: Json = {"manager": 5, "source": "a\x00b", "news": {"a": 1}, "ctClientId": 2**63 - 1}
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(make_journal(), per_second=100_000) as sandbox:
+    with Sandbox(requests(), calls(), per_second=100_000) as sandbox:
         yield sandbox
 
 
@@ -193,7 +230,7 @@ def test_tap_gives_what_a_plain_tap_gives(case: Case, sandbox: Sandbox) -> None:
 
 
 def test_tap_without_sites_gives_what_a_plain_tap_gives() -> None:
-    journal = Journal((101, 202), date(2024, 1, 9), date(2024, 1, 10), 5, sample=False)
+    journal = Journal((101, 202), FIRST, LAST, per_day=5, sample=False)
     with Sandbox(journal, per_second=100_000) as sandbox:
         check(Case({"site_ids": []}), sandbox)
 
@@ -233,13 +270,24 @@ def last_words(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
     return " ".join(line for line in run.stderr.splitlines() if "ERROR" in line)
 
 
+def test_second_run_goes_on_whatever_the_replication_key_is_called(sandbox: Sandbox) -> None:
+    case = Case(changes=entry(replication_key="dateStr"))
+    first = run_real(case, sandbox)
+    second = run_real(replace(case, state=first.state), sandbox)
+    assert not second.error
+    assert second.bookmarks == first.bookmarks != {}
+
+
 # What users may do.
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_generated_cases_give_what_a_plain_tap_gives(theme: str, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("stream", DISCOVERED)
+def test_generated_cases_give_what_a_plain_tap_gives(
+    stream: str, theme: str, sandbox: Sandbox
+) -> None:
     @GENERATED
-    @given(cases("requests", theme))
+    @given(cases(stream, theme))
     def run(case: Case) -> None:
         check(case, sandbox)
 

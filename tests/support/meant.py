@@ -26,6 +26,33 @@ def type_of(schema: Json) -> str:
     return types[0] if len(types) == 1 else "any"
 
 
+def with_instants(schema: Json, own: Json) -> Json:
+    """Replace what names no type by the stream's own schema where that knows of instants.
+
+    Args:
+        schema: What the catalog says of a value.
+        own: What the stream's own schema says of it; empty if it says nothing.
+    """
+    if type_of(schema) == "any" and "format" not in own and has_instants(own):
+        return {**own, "additionalProperties": True}
+    schema = dict(schema)
+    if "properties" in schema:
+        known = own.get("properties", {})
+        schema["properties"] = {
+            name: with_instants(field, known.get(name, {}))
+            for name, field in schema["properties"].items()
+        }
+    if type_of(schema) == "array":
+        schema["items"] = with_instants(schema.get("items", {}), own.get("items", {}))
+    return schema
+
+
+def has_instants(schema: Json) -> bool:
+    """Return whether a schema has a date-time, at any depth."""
+    inner = [*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])]
+    return schema.get("format") == "date-time" or any(map(has_instants, inner))
+
+
 def with_keys_of(schema: Json, value: Any) -> Any:
     """Give objects the keys of their schema, in its order, null where the answer lacks them."""
     if type_of(schema) == "array" and isinstance(value, list):
@@ -69,14 +96,15 @@ def _anything(value: Any) -> Any:
     return clean_text(value) if isinstance(value, str) else value
 
 
-def _string(value: Any) -> str | None:
+def _string(value: Any) -> str:
     if isinstance(value, str):
         return clean_text(value)
     return json.dumps(_anything(value), ensure_ascii=False)
 
 
 def _integer(value: Any) -> int | None:
-    number = _number(value)
+    is_fraction = isinstance(value, str) and not value.strip().lstrip("+-").isdecimal()
+    number = None if is_fraction else _number(value)
     return number if isinstance(number, int) and abs(number) < 2**63 else None
 
 
@@ -104,13 +132,6 @@ _SCALARS = {
 }
 
 
-def at(schema: Json, path: str) -> Json:
-    """Return the schema at a path such as `orders.dateCreated`, through arrays."""
-    for name in path.split("."):
-        schema = schema.get("items", schema).get("properties", {}).get(name, {})
-    return schema
-
-
 def with_types(schema: Json) -> Json:
     """Say of schemas what the SDK cannot guess, which is that they are of anything."""
     schema = dict(schema)
@@ -125,6 +146,15 @@ def with_types(schema: Json) -> Json:
     return schema if schema.keys() & {"type", "anyOf", "allOf", "oneOf"} else ANYTHING
 
 
-def allows_text(schema: Json) -> bool:
-    """Return whether a schema leaves room for a text."""
+def takes_instant(schema: Json, path: str) -> bool:
+    """Return whether a schema has an object at a path, in which there may be a text for an instant.
+
+    Args:
+        schema: Schema of a record.
+        path: Such as `orders.dateCreated`, through arrays.
+    """
+    for name in path.split("."):
+        if type_of(schema) == "string":
+            return False  # an object as a text is what the API sent
+        schema = schema.get("items", schema).get("properties", {}).get(name, {})
     return type_of(schema) in {"any", "string"}
