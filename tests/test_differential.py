@@ -35,12 +35,12 @@ from tests.support.differential import (
     text_of,
 )
 from tests.support.generated_cases import THEMES, cases
-from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, entry
+from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, STATE, entry
 from tests.support.meant import cleaned, takes_instant, with_instants, with_keys_of, with_types
 from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from singer_sdk.helpers.types import Context, Record
@@ -243,8 +243,7 @@ def test_what_cannot_be_done_is_refused_before_the_first_call(
 ) -> None:
     check(case, sandbox)
     sandbox.calls.clear()
-    sentence = last_words(case, sandbox, tmp_path)
-    assert re.search(word, sentence)
+    assert re.search(word, run_to_its_error(case, sandbox, tmp_path))
     assert not sandbox.calls
 
 
@@ -255,11 +254,15 @@ def test_a_record_that_a_map_cannot_take_ends_the_run(
     case: Case, word: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     check(case, sandbox)
-    assert re.search(word, last_words(case, sandbox, tmp_path))
+    assert re.search(word, run_to_its_error(case, sandbox, tmp_path))
 
 
-def last_words(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
-    """Run the real tap as a process, which must end with one sentence and an unmoved bookmark."""
+def run_to_its_error(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
+    """Run the real tap as a process, which must end without a traceback or a bookmark.
+
+    Returns:
+        What it logged as an error.
+    """
     config = case.config(sandbox)
     if case.batch_size:
         config["batch_config"] = batch_config(tmp_path, case.batch_size)
@@ -267,7 +270,7 @@ def last_words(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert not bookmarks(run.states[-1] if run.states else None)
-    return " ".join(line for line in run.stderr.splitlines() if "ERROR" in line)
+    return "\n".join(line for line in run.stderr.splitlines() if "| ERROR " in line)
 
 
 def test_second_run_goes_on_whatever_the_replication_key_is_called(sandbox: Sandbox) -> None:
@@ -292,3 +295,68 @@ def test_generated_cases_give_what_a_plain_tap_gives(
         check(case, sandbox)
 
     run()
+
+
+# The comparison itself.
+
+
+@pytest.mark.parametrize("table", HAND_MADE)
+def test_plain_tap_is_no_different_from_itself(table: str, sandbox: Sandbox) -> None:
+    for case in HAND_MADE[table].values():
+        first, second = (run_plain(case, sandbox, AsMeant) for _ in range(2))
+        assert not differences(case, first, second, is_refusal)
+
+
+def altered(outcome: Outcome, kind: str, alter: Callable[[Json], object]) -> Outcome:
+    """Change the last message of a kind."""
+    messages = deepcopy(outcome.messages)
+    alter(next(message for message in reversed(messages) if message["type"] == kind))
+    return replace(outcome, messages=messages)
+
+
+def without_last(outcome: Outcome, kind: str) -> Outcome:
+    index = max(i for i, message in enumerate(outcome.messages) if message["type"] == kind)
+    return replace(outcome, messages=[*outcome.messages[:index], *outcome.messages[index + 1 :]])
+
+
+TRACEBACK: Json = {"error": "KeyError", "has_traceback": True}
+CHANGES: dict[str, Callable[[Outcome], Outcome]] = {
+    "a value": lambda run: altered(run, "RECORD", lambda it: it["record"].update(manager="x")),
+    "true for 1": lambda run: altered(run, "RECORD", lambda it: it["record"].update(siteId=True)),
+    "a missing column": lambda run: altered(run, "RECORD", lambda it: it["record"].pop("status")),
+    "a null column": lambda run: altered(run, "RECORD", lambda it: it["record"].update(new=None)),
+    "a missing record": lambda run: without_last(run, "RECORD"),
+    "another stream": lambda run: altered(run, "RECORD", lambda it: it.update(stream="x")),
+    "a schema": lambda run: altered(run, "SCHEMA", lambda it: it["schema"].update(type="array")),
+    "keys": lambda run: altered(run, "SCHEMA", lambda it: it.update(key_properties=["siteId"])),
+    "a missing schema": lambda run: without_last(run, "SCHEMA"),
+    "no bookmark": lambda run: altered(run, "STATE", lambda it: it.update(value={})),
+    "an error": lambda run: replace(run, messages=[], error="It cannot be done."),
+    "a traceback": lambda run: replace(run, messages=[], **TRACEBACK),
+    "nothing at all": lambda run: replace(run, messages=[]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_difference_is_seen(change: Callable[[Outcome], Outcome], sandbox: Sandbox) -> None:
+    plain = run_plain(Case(), sandbox, AsMeant)
+    assert differences(Case(), plain, change(plain), is_refusal)
+
+
+REFUSAL = Outcome([], calls=0, error="The replication method LOG_BASED is not one of its own.")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"has_traceback": True},
+        {"error": "LOG_BASED: Traceback\nKeyError."},
+        {"calls": 1},
+        {"messages": [{"type": "STATE", "value": STATE}]},
+    ],
+    ids=["a traceback", "two lines", "a call", "a bookmark"],
+)
+def test_refusal_is_one_sentence_and_nothing_else(fault: Json, sandbox: Sandbox) -> None:
+    plain = run_plain(Case(), sandbox, AsMeant)
+    assert not differences(Case(), plain, REFUSAL, is_refusal)
+    assert differences(Case(), plain, replace(REFUSAL, **fault), is_refusal)

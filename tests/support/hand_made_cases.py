@@ -252,7 +252,6 @@ HAND_MADE = {
         "no catalog": Case({}, None),
         "a state": Case({}, None, STATE),
         "full_table": Case({}, entry(replication_method="full_table")),
-        "another replication key": Case({}, entry(replication_key="dateStr")),
         "the stream is not selected": Case({}, Changes(metadata={(): {"selected": False}})),
         "an empty separator": flat(flattening_max_depth=2, flattening_separator=""),
     },
