@@ -17,7 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from sandbox import CallJournal, Journal, Sandbox
 from sandbox.journal import vendor_sample
@@ -82,6 +82,7 @@ GENERATED = settings(
     deadline=None,
     derandomize="DIFFERENTIAL_CASES" not in os.environ,
     phases=(Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine
 )
 
 
