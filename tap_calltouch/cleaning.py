@@ -78,7 +78,7 @@ class Cleaner:
         self._factor = UNITS[unit]
         self._drift = drift
 
-    def clean(self, value: Any, shape: Shape, path: str) -> Any:
+    def clean(self, value: Any, shape: Shape, path: str) -> Any:  # noqa: PLR0911 - a table of kinds
         """Fit a value to a shape.
 
         Args:

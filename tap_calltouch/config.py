@@ -135,8 +135,8 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
         errors = [*DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)]
     except AttributeError:  # the SDK's schema of stream maps is malformed there
         yield (
-            "Setting `stream_maps` must hold an object or null for each stream, with a text or null "
-            "for each column and null for `__else__`."
+            "Setting `stream_maps` must hold an object or null for each stream, with a text or "
+            "null for each column and null for `__else__`."
         )
         return
     for error in errors:

@@ -80,7 +80,7 @@ class Shape:
 ANY = Shape("any")
 
 
-def shape_of(schema: Schema, own: Schema) -> Shape:
+def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table of kinds
     """Read a schema.
 
     Args:
