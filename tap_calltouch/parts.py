@@ -59,10 +59,12 @@ def read_parts(
         The parts, in order.
     """
     parts: list[Part] = []
-    piece, start = window, window.start
+    start = window.start
     try:
         while start < window.end:
-            tries = MAX_TRIES if not halves(piece) else 1 if length.is_trial(piece) else HEAVY_TRIES
+            piece = next(cut(start, window.end, length))
+            is_trial = length.begin(piece)
+            tries = MAX_TRIES if not halves(piece) else 1 if is_trial else HEAVY_TRIES
             try:
                 parts += ask(piece, tries)
             except HeavyAnswerError as error:
@@ -71,7 +73,6 @@ def read_parts(
             else:
                 length.worked(piece)
                 start = piece.end
-            piece = next(cut(start, window.end, length.known), window)
     except BaseException:
         close(parts)
         raise
