@@ -7,7 +7,9 @@ clients meet.
 from __future__ import annotations
 
 import io
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -17,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_calltouch.cleaning import decode_leniently
 from tap_calltouch.redaction import redact
 
 if TYPE_CHECKING:
@@ -75,7 +78,6 @@ class Page(msgspec.Struct, rename="camel"):
     """What surrounds the records of one page: whatever the API sends, of any type."""
 
     page_total: Any = None
-    page_size: Any = None
     records_total: Any = None
     records: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -114,15 +116,17 @@ def read_answer(
     status = response.status_code
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = _first_byte(body)
-    if is_success and opening == b"[":
+    if is_success and opening == b"[" and expected != "page":
         if _last_byte(body) != b"]":
             msg = f"{label}: the answer is cut short."
             raise HeavyAnswerError(msg)
         body.seek(start)
         return Answer(body, received_at(response))
     body.seek(start)
-    if is_success and opening == b"{" and expected != "array":
-        if found := _read_object(body.read(), expected, label):
+    if is_success and opening in {b"[", b"{"} and expected != "array":
+        text = body.read()
+        found = _read_record(text) if expected == "single" else _read_page(text, label)
+        if found:
             return Answer(io.BytesIO(found.array), received_at(response), found.page)
         body.seek(start)
     text = body.read(ERROR_BODY_SIZE)
@@ -134,20 +138,38 @@ class _Found(NamedTuple):
     page: Page | None = None
 
 
-def _read_object(text: bytes, expected: Expected, label: str) -> _Found | None:
-    """Return the records in an object, None if it holds none."""
+def _read_record(text: bytes) -> _Found | None:
+    """Return the one record that an object is, None if it is something else."""
     try:
-        if expected == "single":
-            is_record = "requestId" in msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            return _Found(b"[" + text + b"]") if is_record else None
-        page = msgspec.json.decode(text, type=Page)
-    except (msgspec.DecodeError, RecursionError):
-        if b'"records"' not in text:
+        is_record = "requestId" in decode_leniently(text)
+    except (ValueError, RecursionError):
+        return None
+    return _Found(b"[" + text + b"]") if is_record else None
+
+
+def _read_page(text: bytes, label: str) -> _Found | None:
+    """Return the records of a page or an array, None if there are none and none were to be."""
+    is_array = text[:1] == b"["
+    try:
+        page = _decode_page(b'{"records":%b}' % text if is_array else text)
+    except (ValueError, RecursionError):
+        if not is_array and b'"records"' not in text:
             return None
         msg = f"{label}: the answer is cut short or is not valid JSON."
         raise HeavyAnswerError(msg) from None
+    if not page.has_records:
+        return None
     array = bytes(page.records)
-    return _Found(array if array[:1] == b"[" else b"[]", page) if page.has_records else None
+    return _Found(array if array[:1] == b"[" else b"[]", None if is_array else page)
+
+
+def _decode_page(text: bytes) -> Page:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(text, type=Page)
+    # What msgspec refuses may be within the records, whose decoder takes it.
+    page = decode_leniently(text)
+    records = msgspec.Raw(json.dumps(page.get("records")).encode())
+    return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
 
 
 def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:
