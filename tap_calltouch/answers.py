@@ -125,11 +125,11 @@ def read_answer(
     body.seek(start)
     if is_success and opening in {b"[", b"{"} and expected != "array":
         text = body.read()
-        found = _read_record(text) if expected == "single" else _read_page(text, label)
+        found = _read_record(text) if expected == "single" else _read_page(text)
         if found:
             return Answer(io.BytesIO(found.array), received_at(response), found.page)
         body.seek(start)
-    text = body.read(ERROR_BODY_SIZE)
+    text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     raise _error(response, text, label, token, is_single=expected == "single")
 
 
@@ -140,23 +140,18 @@ class _Found(NamedTuple):
 
 def _read_record(text: bytes) -> _Found | None:
     """Return the one record that an object is, None if it is something else."""
-    try:
-        is_record = "requestId" in decode_leniently(text)
-    except (ValueError, RecursionError):
-        return None
+    content = _parse(text)
+    is_record = isinstance(content, dict) and "requestId" in content
     return _Found(b"[" + text + b"]") if is_record else None
 
 
-def _read_page(text: bytes, label: str) -> _Found | None:
-    """Return the records of a page or an array, None if there are none and none were to be."""
+def _read_page(text: bytes) -> _Found | None:
+    """Return the records of a page or an array, None if it is neither, or broken."""
     is_array = text[:1] == b"["
     try:
         page = _decode_page(b'{"records":%b}' % text if is_array else text)
     except (ValueError, RecursionError):
-        if not is_array and b'"records"' not in text:
-            return None
-        msg = f"{label}: the answer is cut short or is not valid JSON."
-        raise HeavyAnswerError(msg) from None
+        return None
     if not page.has_records:
         return None
     array = bytes(page.records)
@@ -202,7 +197,7 @@ def _error(
     """Return the error that an answer without records is."""
     status = response.status_code
     text = body.decode("utf-8", "replace").strip()
-    content = _parse(text)
+    content = _parse(body)
     is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
     quoted = quote_message(_describe(text, content, is_html=is_html), token)
     message = f"{label}: the API answered {status}: {quoted}."
@@ -211,7 +206,8 @@ def _error(
             return NotFoundError(message)
         # The same error may come with another status: which one was not recorded.
         code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or not text else status
+        is_broken = not text or (content is None and text[0] in "{[")
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or is_broken else status
     if _QUOTA.search(quoted) and not _PER_SECOND.search(quoted):
         return QuotaExhaustedError(message)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -235,9 +231,11 @@ def _describe(text: str, content: Any, *, is_html: bool) -> str:
         return message
     if isinstance(content, dict) and content:
         return f"an object with the keys {', '.join(map(str, content))}"
+    if isinstance(content, list):
+        return "an array"
     if text[:1] in {"{", "["} and text != "{}":
-        return "an array" if isinstance(content, list) else "broken JSON"
-    return text or "nothing"
+        return "broken JSON"
+    return "a text with JSON in it" if "{" in text[1:] else text or "nothing"
 
 
 def quote_message(text: str, token: str) -> str:
@@ -253,10 +251,10 @@ def quote_message(text: str, token: str) -> str:
     return redact(" ".join(text.split()), token)[:MESSAGE_LENGTH].rstrip(".")
 
 
-def _parse(text: str) -> Any:
+def _parse(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        return decode_leniently(body)
+    except (ValueError, RecursionError):
         return None
 
 

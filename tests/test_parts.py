@@ -128,7 +128,7 @@ def test_an_hour_is_tried_until_the_client_gives_up() -> None:
     assert api.failed == [168] * 2 + [72] * 2 + [24] * 2 + [12] * 2 + [6] * 2 + [3] * 2 + [1] * 5
 
 
-def test_each_halving_is_told_at_once() -> None:
+def test_each_halving_is_a_warning() -> None:
     warnings: list[str] = []
     read(steady(DAY), warn=warnings.append)
     assert warnings == [
