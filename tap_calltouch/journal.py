@@ -182,14 +182,14 @@ class JournalStream(Stream):
         sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
         periods = [self._period(site) for site in sites]
         progress = Progress(
-            sum(sum(1 for _ in cut(*period, reader.length.known)) for period in periods),
+            sum(sum(1 for _ in cut(*period, reader.length)) for period in periods),
             sum((end - start for start, end in periods), timedelta()),
             monotonic,
         )
         windows = (
             (site, window)
             for site, period in zip(sites, periods, strict=True)
-            for window in cut(*period, lambda: max(DAY, reader.length.next()))
+            for window in cut(*period, lambda: max(DAY, reader.length()))
         )
         read = reader.read_sample if self._is_test else reader.read
         for (site, period), parts in prefetch(lambda item: read(*item), windows, self._width):
@@ -227,10 +227,11 @@ class JournalStream(Stream):
             return
         end = to_instant(window.window.end, self._scope.zone)
         end = min(end, self._scope.end or self._started)
+        before = self._bookmark(site.id) or self._scope.start
         state = self.get_context_state(_context(site.id))
         state["replication_key"] = self._key
         state["replication_key_value"] = timestamp(
-            next_bookmark(self._bookmark(site.id), end, self._started, window.received)
+            next_bookmark(before, end, self._started, window.received)
         )
         if not self.config.get("batch_config"):
             # With BATCH, the SDK writes it after the next file, which may hold these records.
