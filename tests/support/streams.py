@@ -1,0 +1,134 @@
+"""The two streams side by side, for tests of what both of them promise."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox import CallJournal, Journal, Sandbox
+from tests.support.tap import TOKEN, config_for, run_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sandbox import Call
+    from tests.support.tap import Run
+
+MOSCOW = timezone(timedelta(hours=3))  # in 2024
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream, and how its journal writes things.
+
+    Attributes:
+        name: The stream's name.
+        key: The name of the records' id.
+        moment: The replication key.
+        ticks: What the journal counts in a second.
+        dates: How the API's parameters write a day.
+    """
+
+    name: str
+    key: str
+    moment: str
+    ticks: int
+    dates: str
+
+    def record(self, number: int, moment: datetime, site: int = 101, **more: Any) -> Record:
+        """Return a record of the journal with nothing but what it must have."""
+        made = int(moment.timestamp() * self.ticks)
+        return {"siteId": site, self.key: number, self.moment: made, **more}
+
+    def sandbox(
+        self, records: Iterable[Record] | None = None, sites: Iterable[int] = (101,), **options: Any
+    ) -> Sandbox:
+        """Return an API with these records in the journal, or with a generated month of some."""
+        sites = tuple(sites)
+        journal, calls = Journal.of([], sites), CallJournal.of([], sites)
+        if records is None:
+            month = {"first_day": date(2024, 1, 1), "last_day": date(2024, 1, 31), "per_day": 3}
+            if self.name == "calls":
+                calls = CallJournal(sites, **month)
+            else:
+                journal = Journal(sites, **month, sample=False)
+        elif self.name == "calls":
+            calls = CallJournal.of(records, sites)
+        else:
+            journal = Journal.of(records, sites)
+        return Sandbox(journal, calls, **{"token": TOKEN, "per_second": 1000, **options})
+
+    def records(self, sandbox: Sandbox, site: int | None = None) -> list[Record]:
+        """Return what the journal of a sandbox holds."""
+        journal = sandbox.call_journal if self.name == "calls" else sandbox.journal
+        return journal.records(site)
+
+    def keys(self, records: Iterable[Mapping[str, Any]]) -> list[tuple[int, int]]:
+        """Return the sorted keys of records."""
+        return sorted((record["siteId"], record[self.key]) for record in records)
+
+    def run(self, sandbox: Sandbox, tmp_path: Path, state: Any = None, **settings: Any) -> Run:
+        """Run the tap for this stream alone, for site 101 and with every line of its log."""
+        return run_tap(
+            config_for(sandbox, **{"site_ids": [101], **settings}),
+            tmp_path,
+            state=state,
+            catalog=self.catalog,
+            environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"},
+        )
+
+    @property
+    def catalog(self) -> dict[str, Any]:
+        """A catalog in which only this stream is selected."""
+        catalog = deepcopy(discover())
+        for entry in catalog["streams"]:
+            for item in entry["metadata"]:
+                if not item["breadcrumb"]:
+                    item["metadata"]["selected"] = entry["tap_stream_id"] == self.name
+        return catalog
+
+    def state(self, bookmark: object, site: int | None = 101, **more: Any) -> dict[str, Any]:
+        """Return a state with a bookmark of this stream."""
+        entry = {"replication_key": self.moment, "replication_key_value": bookmark, **more}
+        if site is None:
+            return {"bookmarks": {self.name: entry}}
+        return {"bookmarks": {self.name: {"partitions": [{"context": {"siteId": site}, **entry}]}}}
+
+    def bookmark(self, state: Mapping[str, Any], site: int | None = 101) -> str | None:
+        """Return the bookmark of a site in a state; None if there is none."""
+        entry = state["bookmarks"].get(self.name, {})
+        if site is None:
+            return entry.get("replication_key_value")  # type: ignore[no-any-return]
+        for partition in entry.get("partitions", []):
+            if partition["context"] == {"siteId": site}:
+                return partition.get("replication_key_value")  # type: ignore[no-any-return]
+        return None
+
+    def days(self, call: Call) -> tuple[date, date]:
+        """Return the first and the last day that a call asked for."""
+        first, last = (
+            datetime.strptime(call.params[name], self.dates).date()  # noqa: DTZ007 - a day
+            for name in ("dateFrom", "dateTo")
+        )
+        return first, last
+
+
+REQUESTS = Stream("requests", "requestId", "date", 1000, "%m/%d/%Y")
+CALLS = Stream("calls", "callId", "timestamp", 1, "%d/%m/%Y")
+STREAMS = {"requests": REQUESTS, "calls": CALLS}
+
+
+@cache
+def discover() -> dict[str, Any]:
+    """Return the catalog that the tap discovers."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_tap({}, Path(folder), arguments=["--discover"])
+    catalog: dict[str, Any] = json.loads(run.stdout)
+    return catalog
