@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 # An answer of so many rows, or a multiple of it, may be one that the API has cut off.
 SUSPICIOUS_ROWS = 1000
-# Calltouch is younger. An older date is one that is read in the wrong unit.
+# Calltouch is younger. If all dates of an answer are older, they are read in the wrong unit.
 OLDEST_MOMENT = "2000"
 _LAST_MOMENT = "~"  # behind every timestamp
+_ANCIENT = "dated before 2000"
 
 
 @dataclass(frozen=True)
@@ -292,13 +293,14 @@ class Window:
         low, high = self._dates
         body = part.answer.body
         start = body.tell()
+        ancient = self.rows[_ANCIENT]
         came = written = 0
         try:
             for (site, key, moment), record in self.site.decoder.records(body):
                 came += 1
                 if (
                     known is None and low <= moment < high and (mine is None or site == mine)
-                ) or self._is_wanted(part, start, site, key, moment):
+                ) or self._is_wanted(site, key, moment):
                     written += 1
                     yield record
         except BrokenAnswerError as error:
@@ -306,6 +308,8 @@ class Window:
             return
         finally:
             self.rows["written"] += written
+        if came and came == self.rows[_ANCIENT] - ancient:
+            raise FatalAPIError(self._wrong_unit(part, start))
         if came and came % SUSPICIOUS_ROWS == 0 and self.reader.may_be_capped:
             yield from self._read_halves(part, start, came)
 
@@ -318,12 +322,12 @@ class Window:
         (first, last), (low, high) = self.scope.kept, self._nearby
         return max(first, low), min(last, high)
 
-    def _is_wanted(self, part: Part, start: int, site: int, key: int, moment: str) -> bool:
+    def _is_wanted(self, site: int, key: int, moment: str) -> bool:
         """Return whether a record was asked for and did not come before; count it if not."""
+        if moment < OLDEST_MOMENT:
+            return self._leave_out(_ANCIENT, "the answer holds records that are dated before 2000")
         if self.site.id is not None and site != self.site.id:
             return self._leave_out("of other sites", "the answer holds records of other sites")
-        if moment < OLDEST_MOMENT:
-            raise FatalAPIError(self._wrong_unit(part, start))
         if not self._nearby[0] <= moment < self._nearby[1]:
             return self._leave_out(
                 "of other dates", "the answer holds records that are dated outside the window"
@@ -373,8 +377,13 @@ class Window:
 
     def _read_halves(self, part: Part, start: int, came: int) -> Iterator[Any]:
         """Read the halves of a part whose answer may have been cut off by the API."""
+        label = f"{self.site.label}, window {part.window}"
         pieces = halves(part.window)
         if not pieces:
+            self.reader.warn(
+                f"{label}: the API sent {came} records, which may be as many as it ever sends. "
+                "If there are more, they are missing: so short a window cannot be halved."
+            )
             return
         part.answer.body.seek(start)
         self._known = self._known or set()
@@ -389,7 +398,6 @@ class Window:
         if more := self.rows["written"] - before:
             self.reader.length.failed(part.window)
             self.reader.warn(
-                f"{self.site.label}, window {part.window}: the API caps its answers: of this one "
-                f"it sent {came} records and left out {more}. Its halves were asked for as well. "
-                "Set a smaller `window_days`."
+                f"{label}: the API caps its answers: it sent {came} records and left out at least "
+                f"{more}, which came with the halves of the window. Set a smaller `window_days`."
             )

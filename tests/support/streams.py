@@ -54,7 +54,11 @@ class Stream:
         sites = tuple(sites)
         journal, calls = Journal.of([], sites), CallJournal.of([], sites)
         if records is None:
-            month = {"first_day": date(2024, 1, 1), "last_day": date(2024, 1, 31), "per_day": 3}
+            month: dict[str, Any] = {
+                "first_day": date(2024, 1, 1),
+                "last_day": date(2024, 1, 31),
+                "per_day": 3,
+            }
             if self.name == "calls":
                 calls = CallJournal(sites, **month)
             else:
@@ -63,7 +67,7 @@ class Stream:
             calls = CallJournal.of(records, sites)
         else:
             journal = Journal.of(records, sites)
-        return Sandbox(journal, calls, **{"token": TOKEN, "per_second": 1000, **options})
+        return Sandbox(journal, calls, **{"token": TOKEN, "per_second": 10_000, **options})
 
     def records(self, sandbox: Sandbox, site: int | None = None) -> list[Record]:
         """Return what the journal of a sandbox holds."""
@@ -74,14 +78,33 @@ class Stream:
         """Return the sorted keys of records."""
         return sorted((record["siteId"], record[self.key]) for record in records)
 
-    def run(self, sandbox: Sandbox, tmp_path: Path, state: Any = None, **settings: Any) -> Run:
-        """Run the tap for this stream alone, for site 101 and with every line of its log."""
+    def run(
+        self,
+        sandbox: Sandbox,
+        tmp_path: Path,
+        state: Any = None,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Run the tap for this stream alone, with every line of its log and at full speed.
+
+        Args:
+            sandbox: The API.
+            tmp_path: Where its input files are written.
+            state: Its state.
+            environment: More environment variables.
+            settings: More settings than those of January and site 101.
+
+        Returns:
+            What it left behind.
+        """
         return run_tap(
             config_for(sandbox, **{"site_ids": [101], **settings}),
             tmp_path,
             state=state,
             catalog=self.catalog,
-            environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"},
+            environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG", "PACE_MARGIN": "0"}
+            | dict(environment or {}),
         )
 
     @property
