@@ -95,18 +95,24 @@ def become(request: Request) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def set_clock(offset: float) -> None:
-    """Make the clock wrong by some seconds."""
-    right = time.time
-    time.time = lambda: right() + offset
+def prepare() -> None:
+    """Have the tap wait little between tries, and do what a test asks for by a variable.
+
+    CLOCK_OFFSET makes the clock wrong by so many seconds. PACE_MARGIN is what the tap multiplies
+    the time between two calls with.
+    """
+    client.FIRST_WAIT_SECONDS = 0.02  # type: ignore[assignment]
+    if margin := os.environ.get("PACE_MARGIN"):
+        client.Pace.MARGIN = float(margin)
+    if offset := os.environ.get("CLOCK_OFFSET"):
+        right = time.time
+        time.time = lambda: right() + float(offset)
 
 
 if __name__ == "__main__":
     for module in pkgutil.iter_modules(tap_calltouch.__path__, "tap_calltouch."):
         import_module(module.name)
-    client.FIRST_WAIT_SECONDS = 0.02  # type: ignore[assignment]
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     become(serve(socket.socket(fileno=int(sys.argv[1]))))
-    if "CLOCK_OFFSET" in os.environ:
-        set_clock(float(os.environ["CLOCK_OFFSET"]))
+    prepare()
     main()
