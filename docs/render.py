@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from docs import plugin
-from tests.support.targets import TARGETS
-from tests.test_recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
+TARGETS = yaml.safe_load((ROOT / "docs" / "targets.yml").read_text(encoding="utf-8"))
+RECIPES = yaml.safe_load((ROOT / "docs" / "recipes.yml").read_text(encoding="utf-8"))
 
 
 def render() -> dict[str, str]:
@@ -38,9 +38,9 @@ def tables(language: str) -> dict[str, str]:
         (own if is_own else foreign).append(row)
     targets = _row(words["targets_header"]) + _row(["---"] * len(words["targets_header"]))
     for target in TARGETS:
-        notes = words["targets"].get(target.package, target.notes)
-        proof = words["proofs"].get(target.proof, target.proof)
-        targets += _row([f"{target.package} {target.version}", proof, notes])
+        notes = words["targets"].get(target["package"], target["notes"])
+        proof = words["proofs"].get(target["proof"], target["proof"])
+        targets += _row([f"{target['package']} {target['version']}", proof, notes])
     header = _row(words["settings_header"]) + _row(["---"] * len(words["settings_header"]))
     schema = json.loads((ROOT / "schemas" / "requests.json").read_text(encoding="utf-8"))
     fields = _row(words["fields_header"]) + _row(["---"] * len(words["fields_header"]))

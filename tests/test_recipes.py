@@ -1,4 +1,4 @@
-"""The recipes of README.md, each run as it stands there."""
+"""The recipes of docs/recipes.md, each run as it is printed there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from psycopg.rows import dict_row
 
 from sandbox import Journal, Sandbox
-from tests.support.meltano_project import JSONL, POSTGRES, Project, expected, postgres
+from tests.support.meltano_project import JSONL, POSTGRES, ROOT, Project, expected, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,67 +21,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-#: What goes into `meltano.yml`, into the entry of tap-calltouch unless it begins with `plugins`.
-RECIPES = {
-    "hash_pii": """\
-config:
-  stream_map_config:
-    salt: $PII_SALT
-  stream_maps:
-    requests:
-      client: >-
-        {
-          'clientId': client['clientId'],
-          'phones': [
-            {'phoneNumber': sha256(config['salt'] + (phone['phoneNumber'] or ''))}
-            for phone in client['phones'] or []
-          ],
-          'contacts': [
-            {'contactValue': sha256(config['salt'] + (contact['contactValue'] or '').lower())}
-            for contact in client['contacts'] or []
-          ],
-        } if client else None
-      widgetInfo: __NULL__
-      customFields: __NULL__
-      comments: __NULL__
-""",
-    "drop_columns": """\
-select:
-- requests.*.*
-- '!requests.client'
-- '!requests.mapVisits'
-- '!requests.session.ip'
-""",
-    "rename": """\
-config:
-  stream_maps:
-    requests:
-      __alias__: calltouch_requests
-""",
-    "accounts": """\
-plugins:
-  extractors:
-  - name: tap-calltouch--north
-    inherit_from: tap-calltouch
-    config:
-      api_token: $NORTH_API_TOKEN
-      site_ids: [101]
-  - name: tap-calltouch--south
-    inherit_from: tap-calltouch
-    config:
-      api_token: $SOUTH_API_TOKEN
-      site_ids: [202]
-""",
-    "batch": """\
-config:
-  batch_config:
-    encoding:
-      format: jsonl
-      compression: gzip
-    storage:
-      root: file://$MELTANO_PROJECT_ROOT/batches
-""",
-}
+RECIPES: dict[str, str] = yaml.safe_load((ROOT / "docs" / "recipes.yml").read_text("utf-8"))
 
 
 @pytest.fixture
