@@ -28,13 +28,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sites", type=int, default=2, metavar="N")
     parser.add_argument("--days", type=int, default=90, metavar="N")
     parser.add_argument("--requests-per-day", type=int, default=20, metavar="N", help="and site")
+    parser.add_argument("--calls-per-day", type=int, default=20, metavar="N", help="and site")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument(
         "--until",
         type=date.fromisoformat,
         default=datetime.now(MOSCOW).date(),
         metavar="YYYY-MM-DD",
-        help="the last day with requests; default: today, up to this moment",
+        help="the last day with records; default: today, up to this moment",
     )
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--token", default=Sandbox.token)
@@ -52,6 +53,7 @@ def main() -> int:
     )
     sandbox = Sandbox(
         journal,
+        journal.calls(options.calls_per_day),
         token=options.token,
         latency=options.latency,
         now=lambda: datetime.now(timezone.utc),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import threading
@@ -10,19 +11,24 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.contract import BadInquiryError, select, show
+from sandbox.call_contract import CALLS
+from sandbox.contract import BadInquiryError, Contract
 from sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
+from sandbox.journal import CallJournal, Records
+from sandbox.request_contract import REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from sandbox.faults import Call, Fault
+    from sandbox.generator import Record
     from sandbox.journal import Journal
 
 BASE = "/calls-service/RestAPI"
 HTML = "text/html;charset=UTF-8"
 _HELP = "/help/"
+_PAGING = (("page", "1"), ("limit", "1000"))
 
 
 @dataclass
@@ -59,36 +65,49 @@ class Pace:
 
 @dataclass
 class Api:
-    """The documented API over one journal.
+    """The API over a journal of requests and one of calls.
 
     Attributes:
         journal: the requests.
+        call_journal: the calls; none by default.
         token: the one right `clientApiId`.
         points: the daily points left; None for no limit.
-        site_required: whether `siteId` must be given.
+        site_required: whether `siteId` must be given for requests.
         row_limit: an answer of more rows becomes a server error.
-        now: the present: later requests do not exist yet; None to serve them all.
-        ignore_site: whether `siteId` has no effect.
+        row_cap: how many rows an inquiry finds at most, without a word about the others.
+        now: the present: later records do not exist yet; None to serve them all.
+        ignore_site: whether the site has no effect.
+        ignore_dates: whether the period has no effect.
         single_as_array: whether one request comes as an array of one.
+        page_limit: how many calls a page holds at most, whatever `limit` says.
+        empty_page_total: the `pageTotal` of no calls; None for an answer without that key.
         gzip: whether to compress for clients that accept it.
     """
 
     journal: Journal
+    call_journal: CallJournal = field(default_factory=lambda: CallJournal.of([]))
     token: str = "sandbox-token/with+odd=chars"
     points: int | None = None
     site_required: bool = False
     row_limit: int | None = None
+    row_cap: int | None = None
     now: datetime | Callable[[], datetime] | None = None
     ignore_site: bool = False
+    ignore_dates: bool = False
     single_as_array: bool = False
+    page_limit: int = 1000
+    empty_page_total: int | None = 0
     gzip: bool = True
     _points_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _arrivals: itertools.count[int] = field(
+        default_factory=lambda: itertools.count(9_000_000_000), init=False, repr=False
+    )
 
     def answer(self, call: Call, fault: Fault | None) -> Answer:
         """Answer a call on an API path, as the fault has it."""
         answer = _replacement(fault) if fault else None
         if answer is None:
-            answer = _encode(fault, *self._result(call))
+            answer = _encode(fault, *self._result(call, fault))
         call.rows = answer.rows
         accepted = call.headers.get("Accept-Encoding", "")
         if self.gzip and "gzip" in accepted and answer.body:
@@ -96,49 +115,105 @@ class Api:
             answer.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return answer
 
-    def _result(self, call: Call) -> tuple[int, Any]:
+    def _result(self, call: Call, fault: Fault | None) -> tuple[int, Any]:
+        """Return a status and a JSON value; a text stands for a page of HTML."""
         if call.params.get("clientApiId") != self.token:
             return 403, {"message": "Неверный токен доступа clientApiId"}
-        number = call.path.removeprefix(f"{BASE}/requests").removeprefix("/")
-        status, result = self._one(number) if number else self._journal(call)
-        if status == 200 and not self._charge():
+        path = call.path.removeprefix(BASE)
+        if match := REQUESTS.path.fullmatch(path):
+            number = match["number"]
+            status, result = self._request(number) if number else self._requests(call.params)
+        else:
+            site = path.split("/")[1]
+            status, result = self._calls(site, call.params, fault)
+        if status == 200 and not isinstance(result, str) and not self._charge():
             return 403, {"message": "Исчерпан суточный лимит баллов API"}
         return status, result
 
-    def _one(self, number: str) -> tuple[int, Any]:
+    def _request(self, number: str) -> tuple[int, Any]:
         record = self.journal.find(number) or self.journal.find(number.removesuffix("/"))
-        if record is None or not self._exists(record):
+        if record is None or not self._exists(REQUESTS, record):
             return 404, {"message": f"Заявка {number} не найдена"}
-        shown = show(record, {})
+        shown = REQUESTS.show(record, {})
         return 200, [shown] if self.single_as_array else shown
 
-    def _journal(self, call: Call) -> tuple[int, Any]:
-        site = call.params.get("siteId")
+    def _requests(self, params: Mapping[str, str]) -> tuple[int, Any]:
+        site = params.get("siteId")
         if site is None and self.site_required:
             violation = {"message": "Не указан обязательный параметр siteId"}
             return 400, {"data": {"validationErrorData": {"violations": [violation]}}}
-        if site is not None and not self.ignore_site and not self._known(site):
+        if site is not None and not self._knows(site):
             return 403, {"message": f"Нет доступа к личному кабинету {site}"}
         try:
-            rows = select(self.journal, call.params, by_site=not self.ignore_site)
+            rows = self._select(REQUESTS, self.journal, params, site)
         except BadInquiryError:
             return 500, SERVER_ERROR
-        rows = [show(row, call.params) for row in rows if self._exists(row)]
-        if self.row_limit is not None and len(rows) > self.row_limit:
-            return 500, SERVER_ERROR
+        rows = [REQUESTS.show(row, params) for row in rows]
         # Nothing is promised about the order, so there is none; but it is the same every time.
         random.Random(len(rows)).shuffle(rows)
+        return self._limited(rows[: self.row_cap])
+
+    def _calls(self, site: str, params: Mapping[str, str], fault: Fault | None) -> tuple[int, Any]:
+        if not self._knows(site):
+            return 200, HELP_PAGE
+        try:
+            number, limit = (_positive(params.get(*name)) for name in _PAGING)
+            rows = self._newest_calls(site, params)
+        except BadInquiryError:
+            return 500, {"message": SERVER_ERROR["message"]}
+        if "page" not in params and params["dateFrom"] != params["dateTo"]:
+            message = "Без параметра page период не может быть больше одного дня"
+            return 400, {"data": {"apiErrorData": {"errorMessage": message}}}
+        if rows and fault and fault.kind in {"arrive", "vanish"}:
+            self._drift(fault.kind, rows[0])
+            rows = self._newest_calls(site, params)
+        size = min(limit, self.page_limit) if "page" in params else len(rows)
+        start = (number - 1) * size
+        page = [CALLS.show(row, params) for row in rows[start : start + size]]
+        status, result = self._limited(page)
+        if status != 200 or "page" not in params:
+            return status, result
+        total = -(-len(rows) // size) if rows else self.empty_page_total
+        return 200, {
+            "page": number,
+            **({} if total is None else {"pageTotal": total}),
+            "pageSize": size,
+            "recordsTotal": len(rows),
+            "records": page,
+        }
+
+    def _newest_calls(self, site: str, params: Mapping[str, str]) -> list[Record]:
+        rows = self._select(CALLS, self.call_journal, params, site)
+        return sorted(rows, key=self.call_journal.creation, reverse=True)[: self.row_cap]
+
+    def _drift(self, kind: str, newest: Record) -> None:
+        """Change the journal between two pages: another call comes first, or the first goes."""
+        if kind == "arrive":
+            self.call_journal.add({**newest, "callId": next(self._arrivals)})
+        else:
+            self.call_journal.remove(newest)
+
+    def _select(
+        self, contract: Contract, records: Records, params: Mapping[str, str], site: str | None
+    ) -> list[Record]:
+        """Return the full records that an inquiry finds now."""
+        one = None if site is None or self.ignore_site else int(site)
+        rows = contract.select(records, params, one, by_date=not self.ignore_dates)
+        return [row for row in rows if self._exists(contract, row)]
+
+    def _limited(self, rows: list[Record]) -> tuple[int, Any]:
+        if self.row_limit is not None and len(rows) > self.row_limit:
+            return 500, SERVER_ERROR
         return 200, rows
 
-    def _known(self, site: str) -> bool:
-        sites = self.journal.sites
-        return site.isdecimal() and (not sites or int(site) in sites)
+    def _knows(self, site: str) -> bool:
+        sites = self.journal.sites | self.call_journal.sites
+        return self.ignore_site or (site.isdecimal() and (not sites or int(site) in sites))
 
-    def _exists(self, record: dict[str, Any]) -> bool:
-        """Return whether a request has been made by now."""
-        made = record.get("date")
+    def _exists(self, contract: Contract, record: Record) -> bool:
+        """Return whether a record has been made by now."""
         now = self.now() if callable(self.now) else self.now
-        return now is None or not isinstance(made, int) or made <= now.timestamp() * 1000
+        return now is None or contract.exists(record, now)
 
     def _charge(self) -> bool:
         with self._points_lock:
@@ -159,14 +234,17 @@ def answer_json(status: int, value: Any) -> Answer:
 
 def _encode(fault: Fault | None, status: int, result: Any) -> Answer:
     """Pack an answer; a fault may spoil a good one on the way."""
+    if isinstance(result, str):
+        return Answer(status, result.encode(), {"Content-Type": HTML})
     kind = fault.kind if fault and status == 200 else None
     options = fault.options if fault else {}
-    if kind == "change" and isinstance(result, list):
+    if kind == "change":
         change = options["apply"]
-        result = change(result) if callable(change) else change
+        result = _change_rows(result, change if callable(change) else lambda _: change)
+    elif kind == "change_page" and _is_page(result):
+        result = options["apply"](result)
     answer = answer_json(status, result)
-    if isinstance(result, list):
-        answer.rows = len(result)
+    answer.rows = _count_rows(result)
     if kind == "raw":
         answer.body = options["apply"](answer.body)
     elif kind == "cut_json":
@@ -174,10 +252,33 @@ def _encode(fault: Fault | None, status: int, result: Any) -> Answer:
     return answer
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise BadInquiryError(text)
+    return int(text)
+
+
+def _is_page(result: Any) -> bool:
+    return isinstance(result, dict) and "records" in result
+
+
+def _change_rows(result: Any, change: Callable[[Any], Any]) -> Any:
+    """Change the rows of an answer that has any."""
+    if _is_page(result):
+        return {**result, "records": change(result["records"])}
+    return change(result) if isinstance(result, list) else result
+
+
+def _count_rows(result: Any) -> int | None:
+    rows = result["records"] if _is_page(result) else result
+    return len(rows) if isinstance(rows, list) else None
+
+
 def outside(path: str) -> Answer | None:
-    """Return the answer to a path that is not of the journal; None if it is of the journal."""
-    if path == f"{BASE}/requests" or path.startswith(f"{BASE}/requests/"):
-        return None
+    """Return the answer to a path that is of no journal; None if it is of one."""
+    for contract in (REQUESTS, CALLS):
+        if path.startswith(BASE) and contract.path.fullmatch(path.removeprefix(BASE)):
+            return None
     if path == _HELP:
         return Answer(200, HELP_PAGE.encode(), {"Content-Type": HTML})
     return Answer(302, b"", {"Location": _HELP, "Content-Type": HTML})

@@ -1,38 +1,25 @@
-"""The vendor's page as code: which requests an inquiry selects, and how they are shown."""
+"""What the rules of both journals have in common: periods, and selecting the records of one."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from sandbox.clock import MOSCOW
 from sandbox.generator import SESSION_AGE, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from sandbox.journal import Records
 
-    from sandbox.journal import Journal
+Params = Mapping[str, str]
+Test = Callable[[Record], bool]
 
-_DAY = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
+_DAY = re.compile(r"[0-9]{2}/[0-9]{2}/[0-9]{4}")
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")
-_MODES: dict[str, Callable[[str, str], bool]] = {
-    "startwith": str.startswith,
-    "contains": str.__contains__,
-    "exact": str.__eq__,
-}
-#: The parameter that asks for each object; without it the object is null.
-FLAGS = {
-    "withMapVisits": "mapVisits",
-    "withRequestTags": "RequestTags",
-    "withYandexDirect": "yandexDirect",
-    "withGoogleAdwords": "googleAdWords",
-    "withAttrs": "attrs",
-    "withWidgetInfo": "widgetInfo",
-    "withCustomFields": "customFields",
-    "withDcm": "dcm",
-}
 
 
 class BadInquiryError(Exception):
@@ -51,135 +38,116 @@ class Period:
     last: datetime
 
     @classmethod
-    def of(cls, params: Mapping[str, str]) -> Period:
-        """Read the period's four parameters."""
-        first = datetime.combine(_day(params, "dateFrom"), _time(params, "timeFrom", time()))
-        last = datetime.combine(_day(params, "dateTo"), _time(params, "timeTo", time(23, 59, 59)))
+    def of(cls, params: Params, dates: str) -> Period:
+        """Read the period's four parameters; days are written as `dates` says."""
+        first = datetime.combine(_day(params, "dateFrom", dates), _time(params, "timeFrom", time()))
+        end = _time(params, "timeTo", time(23, 59, 59))
+        last = datetime.combine(_day(params, "dateTo", dates), end)
         if first.date() > last.date():
             message = "dateFrom is after dateTo"
             raise BadInquiryError(message)
         return cls(first, last)
 
-    def by_request(self) -> Callable[[Record], bool]:
-        """Return a test of a request's own date."""
-        low = self.first.replace(tzinfo=MOSCOW).timestamp() * 1000
-        high = (self.last.replace(tzinfo=MOSCOW).timestamp() + 1) * 1000
-        return lambda record: isinstance(record.get("date"), int) and low <= record["date"] < high
 
-    def by_session(self) -> Callable[[Record], bool]:
-        """Return a test of the date of a request's session; without a session there is none."""
-        low, high, own = self.first.isoformat(), self.last.isoformat(), self.by_request()
+class Contract(ABC):
+    """The rules of one journal.
+
+    Attributes:
+        path: where it is, below the base of the API.
+        dates: how the parameters write a day.
+        bind_to: what `bindTo` is by default; otherwise it is `session`.
+    """
+
+    path: ClassVar[re.Pattern[str]]
+    dates: ClassVar[str]
+    bind_to: ClassVar[str]
+
+    @abstractmethod
+    def moment(self, record: Record) -> float | None:
+        """Return when a record was made, in epoch seconds."""
+
+    @abstractmethod
+    def session_date(self, record: Record) -> str | None:
+        """Return when a record's session was, as dd/mm/yyyy hh:mm:ss; None without a session."""
+
+    @abstractmethod
+    def filters(self, params: Params) -> list[Test]:
+        """Return what else than period and site the parameters ask for."""
+
+    @abstractmethod
+    def show(self, record: Record, params: Params) -> Record:
+        """Return a record as an answer has it: empty where it was not asked for."""
+
+    def exists(self, record: Record, now: datetime) -> bool:
+        """Return whether a record is in the journal by now."""
+        made = self.moment(record)
+        return made is None or made <= now.timestamp()
+
+    def select(
+        self, records: Records, params: Params, site: int | None, *, by_date: bool = True
+    ) -> list[Record]:
+        """Return the full records that the parameters ask for.
+
+        Args:
+            records: where from.
+            params: the query's parameters.
+            site: the one site whose records count; None for all.
+            by_date: whether the period counts.
+        """
+        period = Period.of(params, self.dates)
+        bind_to = params.get("bindTo", self.bind_to)
+        if bind_to not in {self.bind_to, "session"}:
+            raise BadInquiryError(bind_to)
+        tests = self.filters(params)
+        first, last = date.min, date.max
+        if by_date:
+            first, last = period.first.date(), period.last.date()
+            tests.append(self._by_session(period) if bind_to == "session" else self._own(period))
+        if by_date and bind_to == "session":
+            # A record is made at most so long after its session.
+            last = min(last, date.max - 2 * SESSION_AGE) + SESSION_AGE + timedelta(days=1)
+        if site is not None:
+            # Where a record does not say its site, any may have it.
+            tests.append(lambda record: record.get("siteId", site) == site)
+        rows = records.between(first, last)
+        return [row for row in rows if all(test(row) for test in tests)]
+
+    def _own(self, period: Period) -> Test:
+        """Return a test of a record's own date."""
+        low = period.first.replace(tzinfo=MOSCOW).timestamp()
+        high = period.last.replace(tzinfo=MOSCOW).timestamp() + 1
 
         def test(record: Record) -> bool:
-            session = record.get("session")
-            if not isinstance(session, dict):
+            made = self.moment(record)
+            return made is not None and low <= made < high
+
+        return test
+
+    def _by_session(self, period: Period) -> Test:
+        """Return a test of the date of a record's session; without a session there is none."""
+        low, high = period.first.isoformat(), period.last.isoformat()
+
+        def test(record: Record) -> bool:
+            text = self.session_date(record)
+            if text is None:
                 return False
-            stamp = session.get("sessionDate")
-            if not isinstance(stamp, str):
-                return own(record)
-            # dd/mm/yyyy hh:mm:ss, put in the order in which text compares like time
-            return low <= f"{stamp[6:10]}-{stamp[3:5]}-{stamp[:2]}T{stamp[11:19]}" <= high
+            # Put in the order in which text compares like time.
+            return low <= f"{text[6:10]}-{text[3:5]}-{text[:2]}T{text[11:19]}" <= high
 
         return test
 
 
-def select(journal: Journal, params: Mapping[str, str], *, by_site: bool) -> list[Record]:
-    """Return the full requests that the parameters ask for.
-
-    Args:
-        journal: where from.
-        params: the query's parameters.
-        by_site: whether `siteId` counts.
-    """
-    period = Period.of(params)
-    tests = _filters(params)
-    bind_to = params.get("bindTo", "request")
-    last = period.last.date()
-    if bind_to == "session":
-        tests.append(period.by_session())
-        # A request is made at most so long after its session.
-        last = min(last, date.max - 2 * SESSION_AGE) + SESSION_AGE + timedelta(days=1)
-    elif bind_to == "request":
-        tests.append(period.by_request())
-    else:
-        raise BadInquiryError(bind_to)
-    if by_site and "siteId" in params:
-        site = int(params["siteId"])
-        # Where a record does not say its site, any may have it.
-        tests.append(lambda record: record.get("siteId", site) == site)
-    rows = journal.between(period.first.date(), last)
-    return [row for row in rows if all(test(row) for test in tests)]
-
-
-def show(record: Record, params: Mapping[str, str]) -> Record:
-    """Return a request as an answer has it: null for what was not asked for."""
-    hidden = [key for flag, key in FLAGS.items() if params.get(flag) != "true"]
-    shown = {**record, **dict.fromkeys(hidden)}
-    if "attrs" in hidden:
-        for key in ("session", "order", "orders"):
-            if key in shown:
-                shown[key] = _without_attrs(shown[key])
-    return shown
-
-
-def _without_attrs(value: Any) -> Any:
-    """Return a session, an order or a list of orders with every `attrs` in it null."""
-    if isinstance(value, list):
-        return [_without_attrs(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    bare = {**value, "attrs": None} if "attrs" in value else dict(value)
-    if "session" in bare:
-        bare["session"] = _without_attrs(bare["session"])
-    return bare
-
-
-def _filters(params: Mapping[str, str]) -> list[Callable[[Record], bool]]:
-    tests: list[Callable[[Record], bool]] = []
-
-    def add(name: str, mode: str, texts: Callable[[Record], list[Any]]) -> None:
-        wanted = params.get(name)
-        if mode not in _MODES:
-            raise BadInquiryError(mode)
-        if wanted:
-            match = _MODES[mode]
-            tests.append(
-                lambda record: any(isinstance(t, str) and match(t, wanted) for t in texts(record))
-            )
-
-    add("subject", "startwith", lambda record: [record.get("subject")])
-    add("manager", "exact", lambda record: [record.get("manager")])
-    add("keywords", "contains", lambda record: _inside(record, "session", "keywords"))
-    add("city", "exact", lambda record: _inside(record, "session", "city"))
-    add("source", "exact", lambda record: _inside(record, "session", "source"))
-    add("medium", "exact", lambda record: _inside(record, "session", "medium"))
-    ani_mode, email_mode = (params.get(f"{name}.filterMode", "exact") for name in ("ani", "email"))
-    add("ani.value", ani_mode, lambda record: _inside(record, "client", "phones", "phoneNumber"))
-    add("email.value", email_mode, lambda rec: _inside(rec, "client", "contacts", "contactValue"))
-    return tests
-
-
-def _inside(value: Any, *path: str) -> list[Any]:
-    """Return the values at a path, through lists, whatever shape the record really has."""
-    for key in path:
-        parts = value if isinstance(value, list) else [value]
-        value = [part.get(key) for part in parts if isinstance(part, dict)]
-        value = [item for part in value for item in (part if isinstance(part, list) else [part])]
-    return list(value)
-
-
-def _day(params: Mapping[str, str], name: str) -> date:
-    match = _DAY.fullmatch(params.get(name, ""))
-    if match is None:
+def _day(params: Params, name: str, dates: str) -> date:
+    text = params.get(name, "")
+    if _DAY.fullmatch(text) is None:
         raise BadInquiryError(name)
-    month, day, year = map(int, match.groups())
     try:
-        return date(year, month, day)
+        return datetime.strptime(text, dates).date()  # noqa: DTZ007  (a day of Moscow)
     except ValueError as error:
         raise BadInquiryError(name) from error
 
 
-def _time(params: Mapping[str, str], name: str, default: time) -> time:
+def _time(params: Params, name: str, default: time) -> time:
     text = params.get(name)
     if text is None:
         return default

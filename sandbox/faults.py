@@ -38,8 +38,13 @@ class Call:
     concurrent: int
     #: The status sent, set before the first byte leaves; None if the connection is reset instead.
     status: int | None = None
-    #: How many requests were in the answer; None if it was no journal.
+    #: How many records were in the answer; None if it was no journal.
     rows: int | None = None
+
+    @property
+    def journal(self) -> str:
+        """The journal that was asked: `requests` or `calls`."""
+        return "calls" if "/calls-diary/" in self.path else "requests"
 
 
 # Each kind's options, with what they are unless told otherwise.
@@ -49,8 +54,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "body": {"body": b"", "content_type": JSON},
     "redirect": {"location": "/help/", "status": 302},
     "html": {"body": HELP_PAGE, "status": 200},
-    # To the answer, before it is packed:
+    # To the calls journal, before the answer: a further call comes first, or the first one goes.
+    "arrive": {},
+    "vanish": {},
+    # To the answer, before it is packed: its rows, or the whole page object of the calls journal.
     "change": {"apply": lambda rows: rows},
+    "change_page": {"apply": lambda page: page},
     "raw": {"apply": lambda body: body},
     "cut_json": {"keep": 0.5},
     # To its way down the wire; framing is length, chunked or close:
@@ -61,6 +70,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "slow": {"seconds": 1.0},
     "stall_body": {"seconds": 60.0, "keep": 0.5},
 }
+
+
+def is_later_page(call: Call) -> bool:
+    """Return whether a call asks for a page after the first: when a journal can have drifted."""
+    return int(call.params.get("page", "1")) > 1
 
 
 class Fault:

@@ -40,25 +40,41 @@ def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -
         per_day: how many requests a usual day brings.
     """
     rand = random.Random(f"{seed}:{site}:{day.isoformat()}")
-    season = 1 + 0.25 * math.sin((day.timetuple().tm_yday - 45) / 365.25 * 4 * math.pi)
-    count = round(per_day * _WEEK[day.weekday()] * season * rand.uniform(0.85, 1.15))
-    moments = sorted(_moment(rand) for _ in range(count))
-    if count > 1 and day.toordinal() % 5 == 0:
+    count = leads_of_day(rand, day, per_day)
+    moments = sorted(moment_of_day(rand) for _ in range(count))
+    if count > 1 and has_edges(day):
         # The first and the last instant of a day are where a wrong border shows.
         moments[0], moments[-1] = 0, 86_399_999
     midnight = datetime.combine(day, time(), MOSCOW)
     start = round(midnight.timestamp() * 1000)
     people = pools.visitors(seed, site)
-    first = (day.toordinal() - _FIRST_ORDINAL) * _IDS_PER_DAY + shift
+    first = first_id(day) + shift
     return [
-        _Maker(rand, site, first + index, people, midnight, moment).record(start + moment)
+        _RequestMaker(rand, site, first + index, people, midnight, moment).record(start + moment)
         for index, moment in enumerate(moments)
     ]
 
 
-def _moment(rand: random.Random) -> int:
+def leads_of_day(rand: random.Random, day: date, per_day: int) -> int:
+    """Return how many leads a day brings, by weekday, season and chance."""
+    season = 1 + 0.25 * math.sin((day.timetuple().tm_yday - 45) / 365.25 * 4 * math.pi)
+    return round(per_day * _WEEK[day.weekday()] * season * rand.uniform(0.85, 1.15))
+
+
+def moment_of_day(rand: random.Random) -> int:
+    """Return the milliseconds since midnight at which a lead comes."""
     hour = pools.HOURS[int(rand.random() * len(pools.HOURS))]
     return hour * 3_600_000 + int(rand.random() * 3_600_000)
+
+
+def has_edges(day: date) -> bool:
+    """Return whether leads come in the first and in the last instant of this day."""
+    return day.toordinal() % 5 == 0
+
+
+def first_id(day: date) -> int:
+    """Return the first id of a day."""
+    return (day.toordinal() - _FIRST_ORDINAL) * _IDS_PER_DAY
 
 
 def _in_order_of(sample: Record, record: Record) -> Record:
@@ -66,8 +82,8 @@ def _in_order_of(sample: Record, record: Record) -> Record:
     return {key: record[key] for key in (*filter(record.__contains__, sample), *record)}
 
 
-class _Maker:
-    """Makes one request."""
+class Maker:
+    """Makes the parts of one lead that requests and calls have in common."""
 
     def __init__(
         self,
@@ -92,52 +108,6 @@ class _Maker:
     def number(self, low: int, high: int) -> int:
         return low + int(self.random() * (high - low))
 
-    def record(self, epoch_ms: int) -> Record:
-        traffic: Traffic = self.pick(pools.TRAFFIC)
-        visitor = self.visitor
-        subject = self.pick(pools.SUBJECTS)
-        attrs = {"param1": "value1", "utm_id": str(self.id)} if self.random() < 0.3 else None
-        session = self.session(traffic, attrs) if self.random() > 0.04 else None
-        orders = self.orders(epoch_ms, session) if session and self.random() < 0.2 else []
-        target, unique = self.random() < 0.7, self.random() < 0.8
-        ads = traffic.ads if session and self.random() < 0.9 else None
-        external = (
-            self.pick(pools.EXTERNAL_NUMBERS).format(self.id) if self.random() < 0.08 else None
-        )
-        return {
-            "date": epoch_ms,
-            "comments": self.comments(),
-            "requestType": self.pick(pools.REQUEST_TYPES),
-            "dateStr": stamp(self.local),
-            "manager": self.pick(pools.MANAGERS),
-            "session": session,
-            "subject": subject,
-            "uniqTargetRequest": target and unique,
-            "requestUrl": self.host + self.pick(pools.PAGES),
-            "siteId": self.site,
-            "mapVisits": self.visits(session) if session else [],
-            "uniqueRequest": unique,
-            "widgetInfo": self.widget() if subject in pools.WIDGET_SUBJECTS else None,
-            "RequestTags": [
-                {"category": "", "type": self.pick(pools.TAG_TYPES), "names": [*names]}
-                for names in (self.pick(pools.TAG_NAMES) for _ in range(self.number(0, 4)))
-            ],
-            "requestNumber": external or str(self.id),
-            "requestId": self.id,
-            "client": self.client(),
-            "orders": orders,
-            "targetRequest": target,
-            "status": self.pick(("NOT_SET", "NOT_SET", "PROCESSED")),
-            "order": orders[0] if orders and self.random() < 0.9 else None,
-            "yandexDirect": self.ads(traffic, "adId") if ads == "yandex" else None,
-            "googleAdWords": self.ads(traffic, "creativeId") if ads == "google" else None,
-            "dcm": self.dcm(),
-            "customFields": self.custom_fields(),
-            "attrs": dict(attrs) if attrs else None,
-            "ctClientId": visitor.ct_client if session else None,
-            "ctGlobalId": visitor.ct_global if session else None,
-        }
-
     def session(self, traffic: Traffic, attrs: dict[str, str] | None) -> Record:
         # Most sessions are the visit that sent the form; some are weeks old.
         seconds = self.number(15, 3600)
@@ -156,7 +126,7 @@ class _Maker:
         return _in_order_of(SAMPLE["session"], session)
 
     def visits(self, session: Record) -> list[Record]:
-        """Return the visits before the request; the session's own is the last."""
+        """Return the visits before the lead; the session's own is the last."""
         visits = []
         for back in reversed(range(self.pick((0, 1, 1, 2, 2, 3, 4, 6)))):
             traffic: Traffic = self.pick(pools.TRAFFIC)
@@ -203,6 +173,86 @@ class _Maker:
             )
         return orders
 
+    def tags(self) -> list[Record]:
+        return [
+            {"category": "", "type": self.pick(pools.TAG_TYPES), "names": [*names]}
+            for names in (self.pick(pools.TAG_NAMES) for _ in range(self.number(0, 4)))
+        ]
+
+    def custom_fields(self) -> list[Record]:
+        if self.random() > 0.2:
+            return []
+        values = {"name": self.visitor.name, "birthday": f"19{self.number(60, 99)}-07-15"}
+        return [{"field": field, "value": value} for field, value in values.items()]
+
+    def ads(self, traffic: Traffic, ad_key: str) -> Record:
+        return {
+            "campaignId": traffic.campaign,
+            "adGroupId": self.number(5 * 10**9, 6 * 10**11),
+            # Real ids of this kind are beyond what a double can hold.
+            ad_key: 17 * 10**17 + self.id,
+            "criteriaId": self.number(10**9, 5 * 10**10),
+        }
+
+    def sending(self) -> Record | None:
+        if self.random() > 0.05:
+            return None
+        failed = self.random() < 0.3
+        return {
+            "profileIdDCM": 1_411_789,
+            "floodlightConfigurationId": "10355394",
+            "floodlightActivityId": str(10_501_000 + self.id % 1000),
+            "requestStatus": "ERROR" if failed else "SUCCESS",
+            "requestErrors": "HTTP_AUTH_ERROR" if failed else None,
+        }
+
+
+class _RequestMaker(Maker):
+    """Makes one request."""
+
+    def record(self, epoch_ms: int) -> Record:
+        traffic: Traffic = self.pick(pools.TRAFFIC)
+        visitor = self.visitor
+        subject = self.pick(pools.SUBJECTS)
+        attrs = {"param1": "value1", "utm_id": str(self.id)} if self.random() < 0.3 else None
+        session = self.session(traffic, attrs) if self.random() > 0.04 else None
+        orders = self.orders(epoch_ms, session) if session and self.random() < 0.2 else []
+        target, unique = self.random() < 0.7, self.random() < 0.8
+        ads = traffic.ads if session and self.random() < 0.9 else None
+        external = (
+            self.pick(pools.EXTERNAL_NUMBERS).format(self.id) if self.random() < 0.08 else None
+        )
+        return {
+            "date": epoch_ms,
+            "comments": self.comments(),
+            "requestType": self.pick(pools.REQUEST_TYPES),
+            "dateStr": stamp(self.local),
+            "manager": self.pick(pools.MANAGERS),
+            "session": session,
+            "subject": subject,
+            "uniqTargetRequest": target and unique,
+            "requestUrl": self.host + self.pick(pools.PAGES),
+            "siteId": self.site,
+            "mapVisits": self.visits(session) if session else [],
+            "uniqueRequest": unique,
+            "widgetInfo": self.widget() if subject in pools.WIDGET_SUBJECTS else None,
+            "RequestTags": self.tags(),
+            "requestNumber": external or str(self.id),
+            "requestId": self.id,
+            "client": self.client(),
+            "orders": orders,
+            "targetRequest": target,
+            "status": self.pick(("NOT_SET", "NOT_SET", "PROCESSED")),
+            "order": orders[0] if orders and self.random() < 0.9 else None,
+            "yandexDirect": self.ads(traffic, "adId") if ads == "yandex" else None,
+            "googleAdWords": self.ads(traffic, "creativeId") if ads == "google" else None,
+            "dcm": [sending] if (sending := self.sending()) else [],
+            "customFields": self.custom_fields(),
+            "attrs": dict(attrs) if attrs else None,
+            "ctClientId": visitor.ct_client if session else None,
+            "ctGlobalId": visitor.ct_global if session else None,
+        }
+
     def comments(self) -> list[Record]:
         return [
             {
@@ -229,31 +279,3 @@ class _Maker:
         name, phone = {"name": "Имя", "value": self.visitor.name}, "+" + self.visitor.phone
         number = {"name": "Номер телефона", "value": phone, "type": "phone", "title": None}
         return {"fields": [name, number]}
-
-    def custom_fields(self) -> list[Record]:
-        if self.random() > 0.2:
-            return []
-        values = {"name": self.visitor.name, "birthday": f"19{self.number(60, 99)}-07-15"}
-        return [{"field": field, "value": value} for field, value in values.items()]
-
-    def ads(self, traffic: Traffic, ad_key: str) -> Record:
-        return {
-            "campaignId": traffic.campaign,
-            "adGroupId": self.number(5 * 10**9, 6 * 10**11),
-            # Real ids of this kind are beyond what a double can hold.
-            ad_key: 17 * 10**17 + self.id,
-            "criteriaId": self.number(10**9, 5 * 10**10),
-        }
-
-    def dcm(self) -> list[Record]:
-        if self.random() > 0.05:
-            return []
-        failed = self.random() < 0.3
-        sending = {
-            "profileIdDCM": 1_411_789,
-            "floodlightConfigurationId": "10355394",
-            "floodlightActivityId": str(10_501_000 + self.id % 1000),
-            "requestStatus": "ERROR" if failed else "SUCCESS",
-            "requestErrors": "HTTP_AUTH_ERROR" if failed else None,
-        }
-        return [sending]

@@ -64,6 +64,22 @@ PHRASES = (
     "школа английского языка",
     "натяжные потолки отзывы",
 )
+SPEECH = (
+    (1, "Добрый день, компания слушает"),
+    (0, "Здравствуйте, я по объявлению"),
+    (0, "Сколько это стоит?"),
+    (1, "Сейчас посчитаю, оставайтесь на линии"),
+    (0, "А в субботу вы работаете?"),
+    (1, "Записала вас на среду, до свидания"),
+)
+CONNECTED = (
+    "Connected. The disconnect came from the callers side",
+    "Connected. The disconnect came from the operators side",
+)
+NOT_CONNECTED = ("Not connected. No answer", "Not connected. The line is busy")
+SUB_POOLS = (None, None, "Основной", "Контекст: Москва")
+CALL_SOURCES = ("Визитка", "Наружная реклама", "Карта 2ГИС")
+CALL_TAGS = ("yclid=1234567890", "Источник: партнёр")
 _UA = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) {} Safari/537.36"
 BROWSERS = (
     (_UA.format("Windows NT 10.0; Win64; x64", "Chrome/120.0.0.0"), "Chrome", "Windows", "desktop"),
@@ -154,10 +170,26 @@ TRAFFIC = _traffic()
 
 @lru_cache(maxsize=64)
 def visitors(seed: int, site: int) -> tuple[Visitor, ...]:
-    """Return the people who visit one site."""
-    rand = random.Random(f"visitors:{seed}:{site}")
+    """Return the people who visit one site, of whom some write and some call."""
+    return _people(random.Random(f"visitors:{seed}:{site}"), range(800), 10**18)
+
+
+@lru_cache(maxsize=64)
+def callers(seed: int, site: int) -> tuple[Visitor, ...]:
+    """Return the people who visit one site and only ever call; their Yandex ids have 20 digits."""
+    return _people(random.Random(f"callers:{seed}:{site}"), range(800, 1200), 10**19)
+
+
+def _people(rand: random.Random, numbers: range, first_yandex: int) -> tuple[Visitor, ...]:
+    """Make people.
+
+    Args:
+        rand: the source of chance.
+        numbers: their numbers.
+        first_yandex: the lowest Yandex id; all have as many digits.
+    """
     people = []
-    for number in range(800):
+    for number in numbers:
         agent, browser, system, device = rand.choice(BROWSERS)
         city = rand.choice(CITIES)
         address = ".".join(str(rand.randrange(1, 255)) for _ in range(4)) + "/32"
@@ -165,7 +197,7 @@ def visitors(seed: int, site: int) -> tuple[Visitor, ...]:
         ct_global = str(rand.randrange(15 * 10**17, 17 * 10**17))
         tracked = rand.random()
         google = f"{rand.randrange(10**9)}.{rand.randrange(10**9)}" if tracked < 0.6 else None
-        yandex = str(rand.randrange(10**18, 10**19)) if tracked > 0.3 else None
+        yandex = str(rand.randrange(first_yandex, first_yandex * 10)) if tracked > 0.3 else None
         ids = {"guaClientId": google, "ctClientId": ct_client, "ctGlobalId": ct_global}
         seen = {"city": city, "ip": address}
         mail = f"{rand.choice(LATIN_NAMES)}{number}@{rand.choice(MAIL_HOSTS)}"

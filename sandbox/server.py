@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from werkzeug.datastructures import Headers
@@ -14,6 +16,8 @@ from sandbox.faults import Call, Fault
 from sandbox.wire import Exchange, Server
 
 if TYPE_CHECKING:
+    import ssl
+
     from typing_extensions import Self
     from werkzeug.wrappers import Request
 
@@ -25,12 +29,17 @@ class Sandbox(Api):
     Attributes:
         per_second: how many calls an address may make in a second.
         latency: seconds before each answer.
-        calls: every request got, in order of arrival.
+        date_header: the header `Date` of answers: a text as it is, an instant, a shift from the
+            right time, or None for no such header.
+        tls: makes the server speak HTTPS; its certificate must be for 127.0.0.1.
+        calls: every HTTP request got, of both journals, in order of arrival.
         faults: what goes wrong; the first that applies does.
     """
 
     per_second: float = 5
     latency: float = 0.0
+    date_header: str | datetime | timedelta | None = None
+    tls: ssl.SSLContext | None = None
     calls: list[Call] = field(default_factory=list, init=False)
     faults: list[Fault] = field(default_factory=list, init=False)
 
@@ -42,7 +51,7 @@ class Sandbox(Api):
         self._server: Server | None = None
 
     def __enter__(self) -> Self:
-        self._server = Server(self._respond)
+        self._server = Server(self._respond, self.tls)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,8 +59,8 @@ class Sandbox(Api):
 
     @property
     def url(self) -> str:
-        """The API's base, to which `/requests` is added."""
-        return f"http://127.0.0.1:{self._running.port}{BASE}"
+        """The API's base, to which `/requests` or `/SITE/calls-diary/calls` is added."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._running.port}{BASE}"
 
     @property
     def rejected(self) -> int:
@@ -86,9 +95,19 @@ class Sandbox(Api):
                     self._in_progress -= 1
 
         answer, fault = self._decide(request, call)
+        if (date := self._date()) is not None:
+            answer.headers.setdefault("Date", date)
         if fault is None or fault.kind != "reset":
             call.status = answer.status
         return Exchange(answer, fault, done)
+
+    def _date(self) -> str | None:
+        at = self.date_header
+        if isinstance(at, timedelta):
+            at = datetime.now(timezone.utc) + at
+        if isinstance(at, datetime):
+            return format_datetime(at.astimezone(timezone.utc), usegmt=True)
+        return at
 
     def _decide(self, request: Request, call: Call) -> tuple[Answer, Fault | None]:
         answer = outside(call.path)

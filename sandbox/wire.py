@@ -14,6 +14,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Request
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from sandbox.app import Answer
@@ -36,20 +37,34 @@ class Server(ThreadedWSGIServer):
     # Threads that are waited for, where daemons would be left to themselves.
     daemon_threads = False
 
-    def __init__(self, respond: Callable[[Request], Exchange]) -> None:
+    def __init__(
+        self, respond: Callable[[Request], Exchange], tls: ssl.SSLContext | None = None
+    ) -> None:
         """Listen on a free port of the loopback interface.
 
         Args:
             respond: answers a request.
+            tls: makes the server speak TLS.
         """
         self.respond = respond
         self.closing = threading.Event()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__("127.0.0.1", 0, NotFound(), _Handler)
+        # Not handed to werkzeug, which would wait for each handshake before the next connection.
+        self.ssl_context = tls
         # A short poll, since closing waits for the next one.
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
         self._thread.start()
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; its handshake takes place when its own thread reads from it."""
+        connection, address = super().get_request()
+        if self.ssl_context is not None:
+            connection = self.ssl_context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
