@@ -37,7 +37,8 @@ def test_every_setting_and_field_has_russian_words() -> None:
     english, russian = tables("en"), tables("ru")
     for part in ("settings", "sdk-settings", "fields"):
         rows = [
-            re.findall(r"^\| (`.*?`.*?) \|(.*)$", text[part], re.M) for text in (english, russian)
+            re.findall(r"^\| (`.*?`.*?) \|(.*)$", text[part], re.MULTILINE)
+            for text in (english, russian)
         ]
         assert rows[0]
         for (name, described), (russian_name, russian_described) in zip(*rows, strict=True):

@@ -90,7 +90,7 @@ def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_pat
     folder = tmp_path / "my-calltouch"
     (folder / "meltano.yml").write_text(project.text, encoding="utf-8")
     succeed(load.text, folder, newcomer)
-    files = {path.stem: path for path in (folder / "output").iterdir()}
+    files = {path.stem: path for path in (folder / "output").glob("*.jsonl")}
     assert loaded(files["requests"]) == keys(sandbox.journal.records())
     settings = {"TAP_CALLTOUCH_API_TOKEN": "your-token", "TAP_CALLTOUCH_SITE_IDS": f"[{SITE}]"}
     sandbox.calls.clear()
