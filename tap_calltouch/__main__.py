@@ -8,9 +8,14 @@ import sys
 
 gc.disable()  # what imports make stays: to look for garbage in it takes a quarter of the start
 
-from singer_sdk.exceptions import ConfigValidationError, FatalAPIError  # noqa: E402
+from singer_sdk.exceptions import (  # noqa: E402
+    ConfigValidationError,
+    FatalAPIError,
+)
 
-from tap_calltouch.tap import InvalidStateError, TapCalltouch  # noqa: E402
+from tap_calltouch.inputs import InputError  # noqa: E402
+from tap_calltouch.messages import OutputError  # noqa: E402
+from tap_calltouch.tap import TapCalltouch  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -28,13 +33,8 @@ def main() -> None:
         # Nobody reads: keep the interpreter from writing once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ConfigValidationError, FatalAPIError, InvalidStateError) as error:
+    except (ConfigValidationError, FatalAPIError, InputError, OutputError) as error:
         TapCalltouch.logger.error("%s", error)
-        sys.exit(1)
-    except ValueError as error:
-        if type(error).__name__ != "JSONDecodeError":  # the SDK's is simplejson's
-            raise
-        TapCalltouch.logger.error("A config, state or catalog file is not JSON: %s.", error)
         sys.exit(1)
 
 

@@ -6,12 +6,13 @@ clients meet.
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
@@ -21,8 +22,13 @@ from tap_calltouch.redaction import redact
 if TYPE_CHECKING:
     import requests
 
+Expected = Literal["array", "page", "single"]
+
 ERROR_BODY_SIZE = 1 << 20
 MESSAGE_LENGTH = 300
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_CHUNK_SIZE = 1 << 16
 
 # The real texts are unknown.
 _QUOTA = re.compile(r"балл|\bpoints?\b|суточн|в сутки|\bdaily\b|per day|quota|квот", re.IGNORECASE)
@@ -35,7 +41,13 @@ class HeavyAnswerError(RetriableAPIError):
 
 
 class QuotaExhaustedError(FatalAPIError):
-    """The project's daily points are used up."""
+    """The project's daily points are used up.
+
+    Attributes:
+        site: The site that was asked for; None if none was.
+    """
+
+    site: int | None = None
 
 
 class NotFoundError(FatalAPIError):
@@ -44,29 +56,53 @@ class NotFoundError(FatalAPIError):
 
 @dataclass
 class Answer:
-    """A whole answer, in memory if it is small and in an unnamed file if it is not.
+    """A whole answer that holds records.
 
     Attributes:
-        body: The body, at its start. The receiver closes it.
+        body: Stands at the beginning of a JSON array; in memory if it is small and in an unnamed
+            file if it is not. The receiver closes it.
         received: When it arrived, in UTC: by this machine's clock or by the server's, whichever
             is earlier.
+        page: What the API says of a page; None if the answer is no page.
     """
 
     body: IO[bytes]
     received: datetime
+    page: Page | None = None
 
 
-def check_answer(
-    response: requests.Response, body: IO[bytes], what: str, token: str, *, single: bool
-) -> None:
-    """Raise an error unless a body may hold records.
+class Page(msgspec.Struct, rename="camel"):
+    """What surrounds the records of one page: whatever the API sends, of any type."""
+
+    page_total: Any = None
+    page_size: Any = None
+    records_total: Any = None
+    records: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def has_records(self) -> bool:
+        """Whether there are records, or the API says that there are none. Else it is an error."""
+        is_empty = 0 in {
+            number for number in (self.page_total, self.records_total) if type(number) is int
+        }
+        return bytes(self.records)[:1] == b"[" or is_empty
+
+
+def read_answer(
+    response: requests.Response, body: IO[bytes], label: str, token: str, expected: Expected
+) -> Answer:
+    """Return an answer that holds records, or raise what it means instead.
 
     Args:
         response: Its status and headers.
-        body: The whole body.
-        what: Names in messages what was asked for.
+        body: The whole body. An array is only looked at from both ends.
+        label: Names in messages what was asked for.
         token: The token, which the API may repeat.
-        single: Whether one request was asked for, which may come as an object.
+        expected: An array; a page of calls, for which an array is taken too; or one request, as an
+            object or in an array.
+
+    Returns:
+        The answer.
 
     Raises:
         RetriableAPIError: If the same question may be answered later.
@@ -76,51 +112,114 @@ def check_answer(
         FatalAPIError: If another try is of no use.
     """
     status = response.status_code
+    is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
+    start, opening = _first_byte(body)
+    if is_success and opening == b"[":
+        if _last_byte(body) != b"]":
+            msg = f"{label}: the answer is cut short."
+            raise HeavyAnswerError(msg)
+        body.seek(start)
+        return Answer(body, received_at(response))
+    body.seek(start)
+    if is_success and opening == b"{" and expected != "array":
+        if found := _read_object(body.read(), expected, label):
+            return Answer(io.BytesIO(found.array), received_at(response), found.page)
+        body.seek(start)
+    text = body.read(ERROR_BODY_SIZE)
+    raise _error(response, text, label, token, is_single=expected == "single")
+
+
+class _Found(NamedTuple):
+    array: bytes
+    page: Page | None = None
+
+
+def _read_object(text: bytes, expected: Expected, label: str) -> _Found | None:
+    """Return the records in an object, None if it holds none."""
+    try:
+        if expected == "single":
+            is_record = "requestId" in msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+            return _Found(b"[" + text + b"]") if is_record else None
+        page = msgspec.json.decode(text, type=Page)
+    except (msgspec.DecodeError, RecursionError):
+        if b'"records"' not in text:
+            return None
+        msg = f"{label}: the answer is cut short or is not valid JSON."
+        raise HeavyAnswerError(msg) from None
+    array = bytes(page.records)
+    return _Found(array if array[:1] == b"[" else b"[]", page) if page.has_records else None
+
+
+def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:
+    """Return the first byte that is no blank and no byte order mark, and where it stands."""
     body.seek(0)
-    if status == HTTPStatus.OK and body.read(64).lstrip()[:1] == b"[":
-        body.seek(-min(1024, body.seek(0, 2)), 2)
-        if body.read().rstrip()[-1:] == b"]":
-            return
-        msg = f"{what}: the answer is cut short."
-        raise HeavyAnswerError(msg)
-    body.seek(0)
-    text = body.read(ERROR_BODY_SIZE).decode("utf-8", "replace").strip()
+    position = len(_BOM) if body.read(len(_BOM)) == _BOM else 0
+    body.seek(position)
+    while chunk := body.read(_CHUNK_SIZE):
+        if rest := chunk.lstrip(_BLANK):
+            return position + len(chunk) - len(rest), rest[:1]
+        position += len(chunk)
+    return position, b""
+
+
+def _last_byte(body: IO[bytes]) -> bytes:
+    """Return the last byte that is no blank."""
+    end = body.seek(0, 2)
+    while end:
+        start = max(0, end - _CHUNK_SIZE)
+        body.seek(start)
+        if rest := body.read(end - start).rstrip(_BLANK):
+            return rest[-1:]
+        end = start
+    return b""
+
+
+def _error(
+    response: requests.Response, body: bytes, label: str, token: str, *, is_single: bool
+) -> Exception:
+    """Return the error that an answer without records is."""
+    status = response.status_code
+    text = body.decode("utf-8", "replace").strip()
     content = _parse(text)
-    if status == HTTPStatus.OK and single and isinstance(content, dict) and "requestId" in content:
-        return
-    if "html" in response.headers.get("Content-Type", "") or text[:1] == "<":
-        text = "an HTML page instead of JSON"
-    said = quote_message(_message_in(content) or text or "nothing", token)
-    told = f"{what}: the API answered {status}: {said}."
-    if status == HTTPStatus.OK:
-        if single and not text:
-            raise NotFoundError(told)
+    is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
+    quoted = quote_message(_describe(text, content, is_html=is_html), token)
+    message = f"{label}: the API answered {status}: {quoted}."
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        if is_single and not text:
+            return NotFoundError(message)
         # The same error may come with another status: which one was not recorded.
         code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
         status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or not text else status
-    _raise_error(status, said, told, response)
-
-
-def _raise_error(status: int, said: str, told: str, response: requests.Response) -> NoReturn:
-    if _QUOTA.search(said) and not _PER_SECOND.search(said):
-        raise QuotaExhaustedError(told)
+    if _QUOTA.search(quoted) and not _PER_SECOND.search(quoted):
+        return QuotaExhaustedError(message)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        msg = f"{told} It is a redirect, which is not followed. Check `api_url`."
-        raise FatalAPIError(msg)
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        msg = f"{told} Check `api_token` and `site_ids`."
-        raise FatalAPIError(msg)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RetriableAPIError(told, response)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise HeavyAnswerError(told, response)
-    if status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(said):
-        raise NotFoundError(told)
-    raise FatalAPIError(told)
+        message += " It is a redirect, which is not followed. Check `api_url`."
+    elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        message += " Check `api_token` and `site_ids`."
+    elif status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RetriableAPIError(message, response)
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return HeavyAnswerError(message, response)
+    elif status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(quoted):
+        return NotFoundError(message)
+    return FatalAPIError(message)
+
+
+def _describe(text: str, content: Any, *, is_html: bool) -> str:
+    """Return what an error says, but nothing of a body that may hold records."""
+    if is_html:
+        return "an HTML page instead of JSON"
+    if message := _message_in(content):
+        return message
+    if isinstance(content, dict) and content:
+        return f"an object with the keys {', '.join(map(str, content))}"
+    if text[:1] in {"{", "["} and text != "{}":
+        return "an array" if isinstance(content, list) else "broken JSON"
+    return text or "nothing"
 
 
 def quote_message(text: str, token: str) -> str:
-    """Make a foreign text fit to be shown: one line, not long, without the token.
+    """Return a foreign text in a form that can be shown: one line, not long, without the token.
 
     Args:
         text: What the API or a library says.
@@ -132,15 +231,15 @@ def quote_message(text: str, token: str) -> str:
     return redact(" ".join(text.split()), token)[:MESSAGE_LENGTH].rstrip(".")
 
 
-def _parse(text: str) -> Any:  # noqa: ANN401
+def _parse(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
 
 
-def _message_in(error: Any) -> str | None:  # noqa: ANN401
-    """Find what the API says in an error body of any known shape."""
+def _message_in(error: Any) -> str | None:
+    """Return what the API says in an error body of any known shape."""
     match error:
         case {"data": {"apiErrorData": {"errorMessage": str(message)}}}:
             return message
@@ -152,13 +251,13 @@ def _message_in(error: Any) -> str | None:  # noqa: ANN401
 
 
 def received_at(response: requests.Response) -> datetime:
-    """Tell when an answer arrived, by this machine's clock or the server's, the earlier one.
+    """Return when an answer arrived, by this machine's clock or the server's, the earlier one.
 
     Args:
         response: The answer.
 
     Returns:
-        The instant, in UTC. A clock that is fast must not say that later requests were seen.
+        The instant, in UTC. A clock that is fast must not say that later records were seen.
     """
     now = datetime.now(timezone.utc)
     try:

@@ -1,41 +1,36 @@
-"""The HTTP side: token, pace, retries. No windows, no records."""
+"""The HTTP side: token, pace, retries. No streams, no windows, no records."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import contextmanager
-from functools import cached_property
-from itertools import count
+from http import HTTPStatus
 from random import uniform
+from threading import Lock
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import requests
-from singer_sdk.authenticators import APIKeyAuthenticator
+from singer_sdk import metrics
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-from singer_sdk.streams import RESTStream
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from tap_calltouch.answers import (
-    Answer,
-    HeavyAnswerError,
-    check_answer,
-    quote_message,
-    received_at,
-)
-from tap_calltouch.prefetch import TooHeavyError
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_calltouch.answers import HeavyAnswerError, quote_message, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import IO
 
-    from backoff.types import Details
-    from singer_sdk.streams.rest import HTTPRequest
+    from tap_calltouch.answers import Answer, Expected
+
+# What no other try avoids: TLS, a SOCKS proxy without its library, the address of a proxy.
+_FATAL = (
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+)
 
 MAX_TRIES = 5
 HEAVY_TRIES = 2
@@ -45,142 +40,234 @@ CHUNK_SIZE = 1 << 18
 SPOOL_SIZE = 4 << 20
 
 
-class CalltouchStream(RESTStream[Any]):
-    """A stream of the Calltouch API, whose answers are fetched whole by `fetch`."""
+class Pace:
+    """Spaces the calls of all threads, so that no six reach the API within one second."""
 
-    allow_redirects = False  # else the token would travel to the other host
+    MARGIN = 1.09  # room for jitter on the way
+    SLOWEST_SECONDS = 5.0
+    RECOVERY = 0.98
 
-    @property
-    @override
-    def url_base(self) -> str:
-        return str(self.config["api_url"]).rstrip("/")
+    def __init__(self, per_second: float) -> None:
+        self._shortest = self._spacing = self.MARGIN / per_second
+        self._next = self._held_until = self._slowed_at = 0.0
+        self._turn = Lock()
 
-    @cached_property
-    @override
-    def authenticator(self) -> APIKeyAuthenticator:
-        return APIKeyAuthenticator(
-            key="clientApiId", value=self.config["api_token"], location="params"
-        )
+    def wait(self) -> float:
+        """Wait for the turn of a call, and return when it goes."""
+        with self._turn:
+            while (rest := max(self._next, self._held_until) - monotonic()) > 0:
+                sleep(rest)
+            now = monotonic()
+            self._next = now + self._spacing
+            return now
 
-    @cached_property
-    @override
-    def requests_session(self) -> requests.Session:
-        from tap_calltouch.pace import paced_adapter  # noqa: PLC0415 - see there
+    def slow_down(self, called_at: float, seconds: float) -> None:
+        """Hold all calls for some seconds, and make half as many from then on.
 
-        session = requests.Session()
-        adapter = paced_adapter(self.config["requests_per_second"])
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
+        Args:
+            called_at: When the call went that was one too many. Those that went before the last
+                slowing down do not slow down again.
+            seconds: How long nobody may call.
+        """
+        now = monotonic()
+        if called_at > self._slowed_at:
+            self._slowed_at = now
+            self._spacing = min(2 * self._spacing, max(self.SLOWEST_SECONDS, self._shortest))
+        self._held_until = max(self._held_until, now + seconds)
 
-    @property
-    @override
-    def timeout(self) -> int:
-        return int(self.config["request_timeout"])
+    def speed_up(self) -> None:
+        """Win back some of the pace after a call that was not rejected."""
+        self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
 
-    def fetch(
-        self, request: HTTPRequest, what: str, *, divisible: bool = False, single: bool = False
+
+class Client:
+    """A client of the Calltouch API, for all streams and threads."""
+
+    def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            config: The settings.
+            logger: Where waits and metrics are told.
+        """
+        self._base = str(config["api_url"]).rstrip("/")
+        self._token = str(config["api_token"])
+        self._timeout = int(config["request_timeout"])
+        self._logger = logger
+        self._metrics_logger = metrics.get_metrics_logger()
+        self._pace = Pace(config["requests_per_second"])
+        self._session = requests.Session()
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        label: str,
+        *,
+        expected: Expected = "array",
+        heavy_tries: int = MAX_TRIES,
+        on_call: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Ask the API, again if need be, and take the whole answer. Safe to call from threads.
 
         Args:
-            request: What to ask.
-            what: Names it in messages: stream, site, window.
-            divisible: Give up early on an answer that a smaller question may avoid.
-            single: Expect one request, as an object or in an array.
+            path: Behind the base URL.
+            params: Query parameters, without the token.
+            label: Names in messages what is asked for.
+            expected: What the answer should be.
+            heavy_tries: How often to try if a smaller question may be answered instead.
+            on_call: Called for each call, so that it is counted.
 
         Returns:
-            An answer that begins and ends like a JSON array, or is an object if `single`.
+            The answer.
 
         Raises:
-            TooHeavyError: If `divisible`, after two tries.
+            HeavyAnswerError: After `heavy_tries`, if that is less than all tries.
             NotFoundError: If the API says that there is no such thing.
+            QuotaExhaustedError: If the daily points are used up.
             FatalAPIError: If another try is of no use, or the last one failed.
         """
-        prepared = self.build_prepared_request(
-            method=request.method,
-            url=request.url,
-            params=request.encode_params(),
-            headers=request.headers,
-        )
         heavy = 0
-
-        def attempt(request: requests.PreparedRequest, _context: None) -> Answer:
-            nonlocal heavy
+        for attempt in range(1, MAX_TRIES + 1):
+            called_at = self._pace.wait()
+            on_call()
             try:
-                return self._download(request, what, single=single)
-            except HeavyAnswerError as error:
-                heavy += 1
-                if divisible and heavy == HEAVY_TRIES:
-                    self.log("%s Halving the window.", error)
-                    raise TooHeavyError(*error.args) from None
-                raise
+                answer = self._download(path, params, label, expected)
+            except RetriableAPIError as error:
+                heavy += isinstance(error, HeavyAnswerError)
+                if heavy == heavy_tries < MAX_TRIES:
+                    raise
+                if attempt == MAX_TRIES:
+                    msg = f"{error} Gave up after {MAX_TRIES} tries."
+                    raise FatalAPIError(msg) from None
+                wait = wait_seconds(attempt, error.response)
+                self._logger.warning("%s Trying again in %.1f s.", error, wait)
+                if _is_too_many(error.response):
+                    self._pace.slow_down(called_at, wait)
+                else:
+                    sleep(wait)
+            else:
+                self._pace.speed_up()
+                return answer
+        raise AssertionError
 
-        try:
-            return self.request_decorator(attempt)(prepared, None)  # type: ignore[return-value,arg-type]
-        except RetriableAPIError as error:
-            msg = f"{error} Gave up after {MAX_TRIES} tries."
-            raise FatalAPIError(msg) from None
-
-    def _download(self, prepared: requests.PreparedRequest, what: str, *, single: bool) -> Answer:
-        with self._in_plain_words(what, RetriableAPIError):
-            response = self.requests_session.send(
-                prepared, stream=True, timeout=self.timeout, allow_redirects=self.allow_redirects
+    def _download(
+        self, path: str, params: Mapping[str, str], label: str, expected: Expected
+    ) -> Answer:
+        with self._in_plain_words(label, RetriableAPIError):
+            response = self._session.get(
+                f"{self._base}{path}",
+                params={"clientApiId": self._token, **params},
+                stream=True,
+                timeout=self._timeout,
+                allow_redirects=False,  # else the token would travel to the other host
             )
+        self._log_duration(path, response)
         with response:
-            body = tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)  # noqa: SIM115
+            body = _spool()
             try:
-                with self._in_plain_words(what, HeavyAnswerError):
+                with self._in_plain_words(label, HeavyAnswerError):
                     for chunk in response.iter_content(CHUNK_SIZE):
-                        body.write(chunk)
-                check_answer(response, body, what, self.config["api_token"], single=single)
+                        _write(body, chunk, label)
+                answer = read_answer(response, body, label, self._token, expected)
             except BaseException:
                 body.close()
                 raise
-        body.seek(0)
-        return Answer(body, received_at(response))
+        if answer.body is not body:
+            body.close()
+        return answer
 
     @contextmanager
-    def _in_plain_words(self, what: str, kind: type[RetriableAPIError]) -> Iterator[None]:
+    def _in_plain_words(self, label: str, kind: type[RetriableAPIError]) -> Iterator[None]:
         """Turn errors of the connection into ours; theirs hold the URL, and so the token."""
         try:
             yield
         except requests.ReadTimeout:
-            msg = f"{what}: the API did not answer within {self.timeout} seconds."
+            msg = f"{label}: the API did not answer within {self._timeout} seconds."
             raise HeavyAnswerError(msg) from None
+        except _FATAL as error:
+            if kind is HeavyAnswerError:  # there was a connection
+                msg = f"{label}: the connection failed ({type(error).__name__})."
+                raise kind(msg) from None
+            msg = f"{label}: {self._advice(error)}."
+            raise FatalAPIError(msg) from None
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            cause = error.args[0] if error.args else error
-            reason = quote_message(str(getattr(cause, "reason", cause)), self.config["api_token"])
-            msg = f"{what}: the connection failed ({reason})."
+            where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
+            msg = f"{label}: the connection {where}failed ({self._reason(error)})."
             raise kind(msg) from None
         except requests.RequestException as error:
-            msg = f"{what}: the answer cannot be read ({type(error).__name__})."
+            msg = f"{label}: the answer cannot be read ({type(error).__name__})."
             raise kind(msg) from None
+        except OSError as error:
+            msg = f"{label}: {error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
+            raise FatalAPIError(msg) from None
 
-    @override
-    def backoff_wait_generator(self) -> Generator[float, Any, None]:
-        """Wait as long as the API says, or twice as long each time, with jitter."""
-        error = yield 0
-        for attempt in count():
-            response = error.response if isinstance(error, RetriableAPIError) else None
-            told = response.headers.get("Retry-After") if response is not None else None
-            try:
-                wait = Retry().parse_retry_after(told) if told else None
-            except InvalidHeader:
-                wait = None
-            if wait is None:
-                jitter = uniform(0.5, 1)  # noqa: S311 - not cryptography
-                wait = jitter * FIRST_WAIT_SECONDS * 2**attempt
-            error = yield min(wait, MAX_WAIT_SECONDS)
+    def _advice(self, error: Exception) -> str:
+        """Return what is wrong, without the address of a proxy, which may hold a password."""
+        if isinstance(error, requests.exceptions.SSLError):
+            reason = self._reason(error)
+            return f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`"
+        if isinstance(error, requests.exceptions.InvalidSchema):
+            return "a SOCKS proxy needs the library PySocks"
+        return "the address of the proxy is malformed; check `HTTPS_PROXY` and `HTTP_PROXY`"
 
-    @override
-    def backoff_jitter(self, value: float) -> float:
-        return value  # the generator's waits have it already; what the API tells is not shortened
+    def _reason(self, error: Exception) -> str:
+        cause = error.args[0] if error.args else error
+        return quote_message(str(getattr(cause, "reason", cause)), self._token)
 
-    @override
-    def backoff_max_tries(self) -> int:
-        return MAX_TRIES
+    def _log_duration(self, path: str, response: requests.Response) -> None:
+        is_success = response.status_code < HTTPStatus.BAD_REQUEST
+        point = metrics.Point(
+            "timer",
+            metric=metrics.Metric.HTTP_REQUEST_DURATION,
+            value=response.elapsed.total_seconds(),
+            tags={
+                metrics.Tag.ENDPOINT: path,
+                metrics.Tag.HTTP_STATUS_CODE: response.status_code,
+                metrics.Tag.STATUS: (
+                    metrics.Status.SUCCEEDED if is_success else metrics.Status.FAILED
+                ),
+            },
+        )
+        # Not at INFO: a line a call would hide the lines of progress.
+        self._metrics_logger.debug("METRIC: %s", point)
 
-    @override
-    def backoff_handler(self, details: Details) -> None:
-        """Say nothing: the backoff library logs the error and the wait."""
+
+def wait_seconds(attempt: int, response: requests.Response | None) -> float:
+    """Return how long to wait before the next try.
+
+    Args:
+        attempt: The number of the try that failed, from 1.
+        response: What it was answered, if anything.
+
+    Returns:
+        Seconds: a second, twice as long each time, with jitter; longer if `Retry-After` says so,
+        but at most 300.
+    """
+    wait = uniform(0.5, 1) * FIRST_WAIT_SECONDS * 2 ** (attempt - 1)  # noqa: S311 - jitter
+    header = response.headers.get("Retry-After") if response is not None else None
+    try:
+        asked = Retry().parse_retry_after(header) if header else 0
+    except (InvalidHeader, OverflowError, ValueError):
+        asked = 0
+    return float(min(max(wait, asked), MAX_WAIT_SECONDS))
+
+
+def _is_too_many(response: requests.Response | None) -> bool:
+    return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _spool() -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
+
+
+def _write(body: IO[bytes], chunk: bytes, label: str) -> None:
+    try:
+        body.write(chunk)
+    except OSError as error:
+        size = body.tell() + len(chunk)
+        msg = (
+            f"{label}: the temporary folder cannot hold the answer, {size} bytes so far "
+            f"({error.strerror or error}). Set TMPDIR to a folder with more room."
+        )
+        raise FatalAPIError(msg) from None

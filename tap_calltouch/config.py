@@ -1,118 +1,138 @@
-"""Reads settings from wherever they come, and says in plain words what is wrong with them."""
+"""Reads settings from anywhere they may come from, and says in plain words what is wrong."""
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import os
+from copy import deepcopy
+from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.plugin_base import JSONSchemaValidator
+from dotenv import dotenv_values, find_dotenv
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
-from tap_calltouch.settings import API_URL, SETTINGS
-from tap_calltouch.windows import parse_moment
+from tap_calltouch.moments import parse_moment
+from tap_calltouch.settings import API_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_Config = dict[str, Any]
+Config = dict[str, Any]
+
+_HINTS = {
+    "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account.",
+    "start_date": " Set it to the first date to load, such as 2024-01-31.",
+}
+_BATCH_PARTS = {"encoding": ("format", {"compression"}), "storage": ("root", {"prefix", "params"})}
 
 
-def read_environment(schema: dict[str, Any], prefix: str) -> _Config:
-    """Read settings from environment variables, dots as underscores (`ani.value`: `ANI_VALUE`).
+def read_environment(schema: Config, prefix: str) -> Config:
+    """Read settings from environment variables and a `.env` file, which they overrule.
 
     Args:
-        schema: JSON Schema of the settings, the SDK's own included.
-        prefix: What the names of the variables begin with.
+        schema: JSON Schema of the settings.
+        prefix: The beginning of the variables' names.
 
     Returns:
-        Texts by setting, nested ones with dots; `normalize` converts them.
+        Texts by setting; `normalize` converts them.
     """
-    parts = {
-        f"{name}_{part}": [name, part]
-        for name, setting in SETTINGS["properties"].items()
-        for part in setting.get("properties", {})
-    }
-    # The SDK's own reading stops at a bad number with a traceback, and knows neither fractions
-    # nor nested settings. As texts it reads them all, `.env` files included.
-    names = {"properties": {name: {"type": ["string"]} for name in [*schema["properties"], *parts]}}
-    texts = parse_environment_config(names, prefix)
-    return {".".join(parts.get(name, [name])): text for name, text in texts.items()}
+    variables = {**dotenv_values(find_dotenv(usecwd=True)), **os.environ}
+    found = {name: variables.get(f"{prefix}{name.upper()}") for name in schema["properties"]}
+    return {name: _as_utf8(text) for name, text in found.items() if text is not None}
 
 
-def normalize(config: _Config, schema: dict[str, Any]) -> _Config:
-    """Give values the types of the schema where a text or a number clearly stands for them.
+def _as_utf8(text: str) -> str:
+    """Return a text from the environment as it was typed, whatever the locale is."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
+
+
+def normalize(config: Config, schema: Config) -> Config:
+    """Convert values where a text or a number clearly stands for another type.
 
     Args:
-        config: Settings as Meltano, a file or the environment gives them: nested or with dots,
-            numbers perhaps as texts, empty texts for what is not set.
+        config: Settings from Meltano, a file or the environment: numbers perhaps as texts, empty
+            texts for what is not set.
         schema: JSON Schema of the settings.
 
     Returns:
         A new dict without empty settings.
     """
-    result: _Config = {}
-    for name, value in config.items():
-        setting, _, part = name.partition(".")
-        if part and "properties" in schema["properties"].get(setting, {}):
-            known = result.setdefault(setting, {})
-            if isinstance(known, dict):
-                result[setting] = {**known, part: value}
-        elif isinstance(value, dict) and isinstance(result.get(name), dict):
-            result[name] |= value
-        else:
-            result[name] = value
-    for name, value in list(result.items()):
-        value = _coerce(value, schema["properties"].get(name, {}))  # noqa: PLW2901
-        if name in SETTINGS["properties"] and isinstance(value, dict):
-            value = {part: item for part, item in value.items() if not _is_unset(item)}  # noqa: PLW2901
-        if value is None or (value == "" and name != "api_token"):
-            del result[name]
-        else:
-            result[name] = value
-    return result
+    converted = {
+        name: _convert(value, schema["properties"].get(name, {})) for name, value in config.items()
+    }
+    if isinstance(converted.get("api_token"), str):
+        converted["api_token"] = converted["api_token"].strip()
+    return {
+        name: value
+        for name, value in converted.items()
+        if value is not None and (value != "" or name == "api_token")
+    }
 
 
-def _is_unset(value: Any) -> bool:  # noqa: ANN401
-    return value is None or value == ""
-
-
-def _coerce(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401
-    if isinstance(value, Decimal):  # the SDK reads fractions so
-        value = float(value)
+def _convert(value: Any, schema: Config) -> Any:
     types = schema.get("type", [])
     kinds = {types} if isinstance(types, str) else set(types)
-    if isinstance(value, str) and value and "string" not in kinds and kinds:
-        lowered = value.strip().lower()
-        if "boolean" in kinds and lowered in {"yes", "on", "1", "no", "off", "0"}:
-            return lowered in {"yes", "on", "1"}
-        try:
-            parsed = json.loads(lowered if "boolean" in kinds else value, parse_constant=str)
-        except ValueError:
-            parsed = value
-        is_list = "array" in kinds and not isinstance(parsed, list)
-        value = [item.strip() for item in value.split(",")] if is_list else parsed
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and "string" in kinds:
-        return str(value)
+    if isinstance(value, str) and value and kinds and "string" not in kinds:
+        value = _parse(value, kinds)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if "string" in kinds:
+            return str(value)
+        value = [value] if "array" in kinds else value
     if isinstance(value, list) and "array" in kinds:
-        return [_coerce(item, schema.get("items", {})) for item in value]
+        return [_convert(item, schema.get("items", {})) for item in value]
     return value
 
 
-def problems(config: _Config, schema: dict[str, Any]) -> Iterator[str]:
-    """Check settings, and fill in defaults.
+def _parse(text: str, kinds: set[str]) -> Any:
+    lowered = text.strip().lower()
+    if "boolean" in kinds and lowered in {"yes", "on", "1", "no", "off", "0"}:
+        return lowered in {"yes", "on", "1"}
+    try:
+        parsed = json.loads(lowered if "boolean" in kinds else text)
+    except ValueError:
+        parsed = text
+    if "array" in kinds and not isinstance(parsed, list):
+        return [item.strip() for item in text.split(",")]
+    return parsed
+
+
+def fill_defaults(config: Config, schema: Config) -> Config:
+    """Return settings with the defaults of those that are not set."""
+    defaults = {
+        name: deepcopy(setting["default"])
+        for name, setting in schema["properties"].items()
+        if "default" in setting
+    }
+    return defaults | config
+
+
+def unknown_settings(config: Config, schema: Config) -> Iterator[str]:
+    """Yield a sentence for each setting that the tap does not know, with the nearest it knows."""
+    known = list(schema["properties"])
+    for name in config.keys() - set(known):
+        near = get_close_matches(name, known, n=1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        yield f"The tap has no setting `{name}`; it is ignored.{hint}"
+
+
+def problems(config: Config, schema: Config) -> Iterator[str]:
+    """Check settings.
 
     Args:
-        config: Normalized settings; defaults are put into it.
+        config: Normalized settings, with defaults.
         schema: JSON Schema of the settings, the SDK's own included.
 
     Yields:
         One sentence for each mistake, naming the setting and what is allowed.
     """
     found = False
-    for error in JSONSchemaValidator(schema).iter_errors(config):
+    for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
         found = True
         if error.validator == "required":
             missing = error.message.split("'")[1]
@@ -124,16 +144,11 @@ def problems(config: _Config, schema: dict[str, Any]) -> Iterator[str]:
             yield f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
     if not found:
         yield from _problems_of_meaning(config)
+        yield from _problems_of_batches(config.get("batch_config"))
 
 
-_HINTS = {
-    "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account.",
-    "start_date": " Give the first date to load, such as 2024-01-31.",
-}
-
-
-def _allowed(schema: dict[str, Any], error: Any) -> str:  # noqa: ANN401
-    """Say in words what a schema allows."""
+def _allowed(schema: Config, error: Any) -> str:
+    """Return in words what a schema allows."""
     if "enum" in schema:
         return "one of " + ", ".join(str(value) for value in schema["enum"] if value is not None)
     types = schema.get("type", "valid")
@@ -142,19 +157,15 @@ def _allowed(schema: dict[str, Any], error: Any) -> str:  # noqa: ANN401
     kind = words.get(kind, {"number": "a number", "string": "a text"}.get(kind, f"an {kind}"))
     bounds = [
         f"{word} {schema[key]}"
-        for key, word in (
-            ("exclusiveMinimum", "above"),
-            ("minimum", "at least"),
-            ("maximum", "at most"),
-        )
+        for key, word in (("minimum", "at least"), ("maximum", "at most"))
         if key in schema
     ]
-    known = error.validator in {"type", "enum", "minimum", "maximum", "exclusiveMinimum"}
+    known = error.validator in {"type", "enum", "minimum", "maximum"}
     return " ".join([kind, " and ".join(bounds)]).strip() if known else f"valid: {error.message}"
 
 
-def _problems_of_meaning(config: _Config) -> Iterator[str]:
-    if not config["api_token"].strip():
+def _problems_of_meaning(config: Config) -> Iterator[str]:
+    if not config["api_token"]:
         yield f"Setting `api_token` must not be empty.{_HINTS['api_token']}"
     try:
         url = urlsplit(config["api_url"])
@@ -181,10 +192,29 @@ def _problems_of_meaning(config: _Config) -> Iterator[str]:
                     f"Setting `{name}` must be a date such as 2024-01-31 or a date-time such as "
                     f"2024-01-31T10:00:00+03:00, not {config[name]!r}."
                 )
-    if not 0 < config["requests_per_second"] <= 5:  # noqa: PLR2004 - JSON Schema lets NaN pass
-        yield "Setting `requests_per_second` must be a number above 0 and at most 5."
     if len(moments) == 2 and moments["start_date"] >= moments["end_date"]:  # noqa: PLR2004
         yield (
             f"Setting `start_date` ({config['start_date']}) must be before `end_date` "
             f"({config['end_date']})."
+        )
+
+
+def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
+    """Check what the SDK takes for granted."""
+    if not batch_config:
+        return
+    for part, (needed, optional) in _BATCH_PARTS.items():
+        value = batch_config.get(part)
+        if not isinstance(value, dict) or not value.get(needed):
+            yield f"Setting `batch_config.{part}.{needed}` is required for BATCH files."
+        else:
+            for name in value.keys() - {needed, *optional}:
+                yield f"Setting `batch_config.{part}` has no part `{name}`."
+    for name in batch_config.keys() - {*_BATCH_PARTS, "batch_size"}:
+        yield f"Setting `batch_config` has no part `{name}`."
+    encoding = batch_config.get("encoding")
+    if encoding and encoding.get("format") == "parquet" and not find_spec("pyarrow"):
+        yield (
+            "Setting `batch_config.encoding.format` is parquet, which needs the library pyarrow: "
+            "install `tap-calltouch[parquet]`."
         )

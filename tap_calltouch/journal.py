@@ -1,105 +1,360 @@
-"""What to ask the journal for: sites, windows, filters, single requests."""
+"""The streams' engine by the SDK's rules: windows, answers, records, lines, bookmark."""
 
 from __future__ import annotations
 
-import io
-import sys
-from datetime import datetime, time, timezone
+import logging
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote
+from itertools import repeat
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
-from singer_sdk.streams.rest import HTTPRequest, PageContext
+import msgspec
+from singer_sdk import SchemaDirectory, Stream, metrics
+from singer_sdk.batch import Batcher
+from singer_sdk.exceptions import FatalAPIError, MapExpressionError
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from typing_extensions import override
 
-from tap_calltouch.answers import Answer, NotFoundError
-from tap_calltouch.client import CalltouchStream
-from tap_calltouch.prefetch import Prefetch
-from tap_calltouch.settings import PARAMETERS
-from tap_calltouch.structs import timestamp
-from tap_calltouch.windows import (
+from tap_calltouch.answers import QuotaExhaustedError
+from tap_calltouch.drift import Drift
+from tap_calltouch.inputs import InputError
+from tap_calltouch.moments import (
     DAY,
-    HOUR,
-    DateWindow,
-    DateWindowPaginator,
-    first_instant,
-    instant,
+    next_bookmark,
     parse_moment,
-    plan_windows,
+    plan_extent,
+    timestamp,
+    to_instant,
 )
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_calltouch.prefetch import prefetch
+from tap_calltouch.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.reading import OLDEST_MOMENT, Reader, Site, Window
+from tap_calltouch.records import Identity, RecordDecoder
+from tap_calltouch.structs import shape_of
+from tap_calltouch.windows import cut, whole_days
 
 if TYPE_CHECKING:
-    from singer_sdk.helpers.types import Context
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-MIDNIGHT = time()
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.singerlib.catalog import Catalog, SelectionMask
+    from singer_sdk.tap_base import Tap
+
+    from tap_calltouch.client import Client
+    from tap_calltouch.messages import BlockWriter
+    from tap_calltouch.reading import Journal
+    from tap_calltouch.structs import Schema
+    from tap_calltouch.windows import DateWindow
+
+_HERE = Path(__file__).parent
+# The wheel carries the folder inside the package; in a checkout it stands beside it.
+SCHEMAS = SchemaDirectory(
+    next(path for path in (_HERE / "schemas", _HERE.parent / "schemas") if path.is_dir())
+)
+_LAST_MOMENT = "~"  # behind every timestamp
+
+#: Records, and when they arrived.
+Delivery = tuple["Iterable[Any]", datetime]
 
 
-class JournalStream(CalltouchStream):
-    """A stream that is asked for site by site, window by window."""
+class JournalStream(Stream):
+    """A journal of the API, asked for site by site and window by window."""
+
+    journal: ClassVar[Journal]
+
+    def __init__(self, tap: Tap, client: Callable[[], Client], writer: BlockWriter) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            tap: The tap.
+            client: Returns the client of all streams. Called when a sync begins, since a tap that
+                only discovers has no token.
+            writer: Writes lines to standard output.
+        """
+        super().__init__(tap)
+        self._client = client
+        self._writer = writer
+        self._state_writer = tap.state_writer
+        self._started = datetime.fromtimestamp(tap.initialized_at / 1000, tz=timezone.utc)
+        self._drift = Drift()
+
+    # What the SDK asks of a stream.
 
     @property
     @override
     def partitions(self) -> list[dict[str, Any]] | None:
-        """One partition a site, from the settings alone; the SDK would take them from the state."""
+        """One for each site, from the settings alone; the SDK would take them from the state."""
         if self.config["request_numbers"]:
             return None
-        sites = [{"siteId": int(site)} for site in dict.fromkeys(self.config["site_ids"])]
-        return (sites[:1] if self._is_test else sites) or None
-
-    @property
-    def _contexts(self) -> list[dict[str, Any] | None]:
-        return [*self.partitions] if self.partitions else [None]
+        return [{"siteId": int(site)} for site in dict.fromkeys(self.config["site_ids"])] or None
 
     @override
-    def get_http_request(self, *, page: PageContext) -> HTTPRequest:
-        request = HTTPRequest(url=f"{self.url_base}{self.path}", headers=self.http_headers)
-        if isinstance(page.next_page_token, str):
-            request.url += f"/{quote(page.next_page_token, safe='')}"
-            return request
-        window = cast("DateWindow", page.next_page_token)
-        params = request.params
-        params |= page.stream_context or {}
-        params["dateFrom"] = f"{window.start:%m/%d/%Y}"
-        params["dateTo"] = f"{window.last_day:%m/%d/%Y}"
-        # Midnight is not told: the API's default for a whole day cannot lose its last second.
-        if window.start.time() != MIDNIGHT:
-            params["timeFrom"] = f"{window.start:%H:%M:%S}"
-        if window.end.time() != MIDNIGHT:
-            params["timeTo"] = f"{window.end:%H:%M:%S}"
-        for setting, parameter in PARAMETERS.items():
-            value = self.config.get(setting)
-            if value not in {None, False}:
-                params[parameter] = "true" if value is True else value
-        for setting in ("ani", "email"):
-            value_filter = self.config.get(setting, {})
-            if "value" in value_filter:
-                params[f"{setting}.value"] = value_filter["value"]
-                params[f"{setting}.filterMode"] = value_filter.get("filter_mode")
-        return request
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        if "properties" not in self.effective_schema:
+            msg = f"The catalog's schema of stream {self.name} has no properties."
+            raise InputError(msg)
+        if method := self.forced_replication_method:
+            self.forced_replication_method = method.upper()
+            if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+                msg = (
+                    f"The catalog asks for the replication method {method} of stream {self.name}, "
+                    "which has FULL_TABLE and INCREMENTAL."
+                )
+                raise InputError(msg)
 
-    def _name(self, context: Context | None, page: object = None) -> str:
-        parts = [f"Stream {self.name}"]
-        if context:
-            parts.append(f"site {context['siteId']}")
-        if page:
-            parts.append(f"{'request' if isinstance(page, str) else 'window'} {page}")
-        return ", ".join(parts)
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Return none: bookmarks never pass the beginning of the sync anyway."""
 
-    # Settings, read once.
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        for records, _ in self._deliveries():
+            yield from map(msgspec.to_builtins, records)
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, Any, Any]:
+        # The one protected member that is overridden; `sync` calls nothing else. The SDK's own
+        # walks through each record for selection, for types and for the bookmark, all of which
+        # is done here for a block or a window at a time, and makes four objects of each.
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for records, received in self._deliveries():
+                counter.increment(self._write(records, received))
+        yield from ()
+
+    @override
+    def get_batches(
+        self, batch_config: Any, context: Context | None = None
+    ) -> Iterable[tuple[Any, list[str]]]:
+        # The SDK would put records into the files as they were before selection and stream maps.
+        if len(self.stream_maps) > 1:
+            msg = f"BATCH files hold one stream, but `stream_maps` makes several of {self.name}."
+            raise FatalAPIError(msg)
+        batcher = Batcher(self.tap_name, self.name, batch_config)
+        for records, _ in self._deliveries():
+            for manifest in batcher.get_batches(record for _, record in self._transform(records)):
+                yield batch_config.encoding, manifest
+
+    # Records to messages.
+
+    def _write(self, records: Iterable[Any], received: datetime) -> int:
+        """Write records as messages, and return how many there were."""
+        message: dict[str, Any] = {"type": "RECORD", "time_extracted": received}
+        if not self._is_incremental and self.emit_activate_version_messages:
+            message["version"] = int(self._started.timestamp())
+        limit = self.ABORT_AT_RECORD_COUNT
+        number = 0
+        for number, (stream, record) in enumerate(self._mapped(records), start=1):
+            if limit is None or number <= limit:
+                message["stream"], message["record"] = stream, record
+                self._writer.write_record(message)
+        return number
+
+    def _mapped(self, records: Iterable[Any]) -> Iterable[tuple[str, Any]]:
+        """Yield each record with the name of its stream, mapped and flattened as is wanted."""
+        (first, *others) = self.stream_maps
+        if others or type(first) is not SameRecordTransform or first.flattening_enabled:
+            return self._transform(records)
+        return zip(repeat(first.stream_alias), records)  # nothing looks into them
+
+    def _transform(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+        for record in map(msgspec.to_builtins, records):
+            for stream_map in self.stream_maps:
+                try:
+                    mapped = stream_map.transform(record)
+                except Exception as error:  # noqa: BLE001
+                    # An expression can raise anything. A message other than the SDK's may quote
+                    # the record.
+                    cause = error if isinstance(error, MapExpressionError) else type(error).__name__
+                    msg = f"The map of stream {stream_map.stream_alias} failed: {cause}"
+                    raise FatalAPIError(msg) from None
+                if mapped is not None:
+                    _drop_ghosts(mapped, stream_map)
+                    yield stream_map.stream_alias, mapped
+
+    # Windows to records.
+
+    def _deliveries(self) -> Iterator[Delivery]:
+        """Yield the records of one window after the other.
+
+        When the next is asked for, the one before has been written, and the bookmark moves.
+        """
+        if not self.is_possible:
+            return
+        try:
+            with metrics.http_request_counter(self.name, self.journal.path) as calls:
+                reader = Reader(
+                    self.journal,
+                    self._identity.key,
+                    self.config,
+                    self._client(),
+                    self._warn,
+                    calls.increment,
+                )
+                if self.config["request_numbers"]:
+                    yield from self._numbered(reader)
+                else:
+                    yield from self._windows(reader)
+        except QuotaExhaustedError as error:
+            bookmark = self._bookmark(error.site)
+            start = f"{timestamp(bookmark)}, less the look-back" if bookmark else "the start date"
+            msg = (
+                f"{error} The daily points of the project are used up. Run again tomorrow: the "
+                f"next run will go on from {start}."
+            )
+            raise FatalAPIError(msg) from None
+        finally:
+            self._writer.flush()
+            for line in self._drift.report():
+                self._warn(f"Stream {self.name}: {line}")
+
+    def _windows(self, reader: Reader) -> Iterator[Delivery]:
+        sites = [self._site(site) for site in self._site_ids]
+        periods = [self._period(site) for site in sites]
+        progress = Progress(
+            sum(sum(1 for _ in cut(*period, reader.length)) for period in periods),
+            sum((end - start for start, end in periods), timedelta()),
+            monotonic,
+        )
+        windows = (
+            (site, window)
+            for site, period in zip(sites, periods, strict=True)
+            for window in cut(*period, lambda: max(DAY, reader.length()))
+        )
+        read = reader.read_sample if self._is_test else reader.read
+        for (site, period), parts in prefetch(lambda item: read(*item), windows, self._width):
+            for part in parts:
+                self._drift.look_for_unknown(part.answer.body, self.schema)
+            window = Window(reader, site, period, parts, self._kept, self._nearby(period))
+            began = monotonic()
+            records: Iterable[Any] = window.records()
+            if self._is_test:
+                records = [*records]
+                sample = [msgspec.to_builtins(record) for record in records]
+                self.log("%s: %s", site.label, describe_sample(sample, self.schema, self._key))
+            yield records, window.received
+            self._complete(site, window)
+            rows, seconds = describe_rows(window.rows), monotonic() - began
+            self.logger.debug("%s, window %s: %s, %.1f s", site.label, period, rows, seconds)
+            if line := progress.add(period.length, window.rows):
+                self.log("%s: %s", site.label, line)
+        self.log("Stream %s: %s", self.name, progress.summary())
+
+    def _numbered(self, reader: Reader) -> Iterator[Delivery]:
+        """Yield the requests that are asked for by number."""
+        site = self._site(None)
+        numbers = self.config["request_numbers"]
+        for number, answer in prefetch(reader.read_number, numbers, self._width):
+            records = []
+            if answer:
+                with answer.body:
+                    records = [record for _, record in site.decoder.records(answer.body)]
+                yield records, answer.received
+            if not records:
+                self._warn(f"The API does not know request {number!r}.")
+
+    def _complete(self, site: Site, window: Window) -> None:
+        """Move the bookmark, which says that all records before it are extracted."""
+        if self._is_test or not self._is_incremental:
+            return
+        end = min(to_instant(window.window.end, self._zone), self._end or self._started)
+        state = self.get_context_state(_context(site.id))
+        state["replication_key"] = self._key
+        state["replication_key_value"] = timestamp(
+            next_bookmark(self._bookmark(site.id), end, self._started, window.received)
+        )
+        if not self.config.get("batch_config"):
+            # With BATCH, the SDK writes it after the next file, which may hold these records.
+            self._state_writer.write_state(self.tap_state)
+
+    # What a sync needs to know.
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the settings say enough to ask for this journal."""
+        if self.config["request_numbers"]:
+            return self.journal.has_numbers
+        return bool(self.config["site_ids"]) or not self.journal.needs_site
+
+    def _site(self, site: int | None) -> Site:
+        label = f"Stream {self.name}" + ("" if site is None else f", site {site}")
+        shape = shape_of(_select(self.effective_schema, self.mask), self.schema)
+        decoder = RecordDecoder(shape, self._identity, self.journal.unit, self._drift, site)
+        return Site(site, label, decoder)
+
+    def _period(self, site: Site) -> tuple[datetime, datetime]:
+        """Decide between which wall times a site is asked for, and log why."""
+        bookmark = self._bookmark(site.id)
+        if self._is_incremental and not bookmark and self._has_other_bookmarks(site.id):
+            self._warn(
+                f"{site.label} has no bookmark, since bookmarks with and without `site_ids` are "
+                "kept apart. Everything is loaded again."
+            )
+        extent = plan_extent(
+            start=self._start,
+            end=self._end,
+            now=self._started,
+            zone=self._zone,
+            bookmark=bookmark,
+            lookback_days=self.config["lookback_days"],
+            is_incremental=self._is_incremental,
+            is_test=self._is_test,
+        )
+        first, last = (
+            moment.astimezone(self._zone) for moment in (extent.start, extent.end or self._started)
+        )
+        days = self.config["window_days"]
+        start = f"from {first} to {last}, windows of up to {days} days ({extent.reason})"
+        self.log("%s: %s", site.label, start)
+        return whole_days(extent.start, extent.end, self._started, self._zone)
+
+    def _nearby(self, window: DateWindow) -> tuple[str, str]:
+        """Return the timestamps between which records of a window are dated, and a day more."""
+        if self.config["bind_to"] == "session":
+            return OLDEST_MOMENT, _LAST_MOMENT
+        first, last = (to_instant(wall, self._zone) for wall in (window.start, window.end))
+        return timestamp(first - DAY), timestamp(last + DAY)
+
+    @cached_property
+    def _kept(self) -> tuple[str, str]:
+        """The timestamps between which the user wants records, if their own dates select."""
+        if self.config["bind_to"] == "session":
+            return OLDEST_MOMENT, _LAST_MOMENT
+        return timestamp(self._start), timestamp(self._end) if self._end else _LAST_MOMENT
+
+    def _bookmark(self, site: int | None) -> datetime | None:
+        value = self.get_context_state(_context(site)).get("replication_key_value")
+        return parse_moment(value, self._zone) if value else None
+
+    def _has_other_bookmarks(self, site: int | None) -> bool:
+        """Return whether the state knows this stream by sites, or without, and now it is not so."""
+        other = "partitions" if site is None else "replication_key_value"
+        return bool(self.stream_state.get(other))
+
+    @property
+    def _site_ids(self) -> list[int | None]:
+        return [partition["siteId"] for partition in self.partitions or []] or [None]
+
+    @cached_property
+    def _key(self) -> str:
+        """The replication key of the bookmark, whatever a catalog calls the replication key."""
+        return str(type(self).replication_key)
+
+    @cached_property
+    def _identity(self) -> Identity:
+        site, key = map(str, type(self).primary_keys)  # type: ignore[call-overload]
+        return Identity(site, key, self._key)
 
     @cached_property
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.config["timezone"])
-
-    @cached_property
-    def _started(self) -> datetime:
-        return datetime.fromtimestamp(self._tap.initialized_at / 1000, tz=timezone.utc)
 
     @cached_property
     def _start(self) -> datetime:
@@ -114,7 +369,7 @@ class JournalStream(CalltouchStream):
 
     @property
     def _is_test(self) -> bool:
-        """Whether this is a test of the connection (`--test`), which should cost one call."""
+        """Whether this is `--test`, which costs one call for each site."""
         return self.ABORT_AT_RECORD_COUNT is not None
 
     @property
@@ -125,68 +380,30 @@ class JournalStream(CalltouchStream):
     def _width(self) -> int:
         return 1 if self._is_test else int(self.config["max_concurrent_requests"])
 
-    # What to fetch.
+    def _warn(self, message: str) -> None:
+        self.log("%s", message, level=logging.WARNING)
 
-    @cached_property
-    def _plans(self) -> list[DateWindowPaginator]:
-        return [self._plan(partition) for partition in self._contexts]
 
-    def _plan(self, context: Context | None) -> DateWindowPaginator:
-        """Decide from where to where one site is extracted, and say why."""
-        lookback = self.config["lookback_days"]
-        bookmark = self._bookmark(context) if self._is_incremental else None
-        if bookmark:
-            why = f"bookmark {timestamp(bookmark)}, look-back {lookback} days"
-            bookmark = min(bookmark, self._started)
-        else:
-            why = "no bookmark" if self._is_incremental else "full table"
-        first = first_instant(self._start, bookmark, lookback, self._zone)
-        end = self._end
-        if self._is_test:
-            # One day, the last that is over if there is one: the likeliest to have requests.
-            today = datetime.combine(self._started.astimezone(self._zone), MIDNIGHT)
-            if end is None and first < instant(today, self._zone):
-                end = instant(today, self._zone)
-            first = max(first, end - DAY) if end else first
-        plan = plan_windows(first, end, self._started, self._zone, self.config["window_days"])
-        self.log(
-            "%s: %s windows of up to %s days from %s to %s (%s)",
-            self._name(context),
-            plan.count_windows(),
-            self.config["window_days"],
-            first.astimezone(self._zone),
-            (end or self._started).astimezone(self._zone),
-            why,
-        )
-        return plan
+def _context(site: int | None) -> dict[str, Any] | None:
+    return None if site is None else {"siteId": site}
 
-    def _bookmark(self, context: Context | None) -> datetime | None:
-        value = self.get_context_state(context).get("replication_key_value")
-        return parse_moment(value, self._zone) if value else None
 
-    @cached_property
-    def _window_counts(self) -> list[int]:
-        return [plan.count_windows() for plan in self._plans]
+def _select(schema: Schema, mask: SelectionMask, breadcrumb: tuple[str, ...] = ()) -> Schema:
+    """Return a schema without the properties that are not selected."""
+    if "properties" not in schema:
+        return schema
+    paths = {name: (*breadcrumb, "properties", name) for name in schema["properties"]}
+    selected = {
+        name: _select(schema["properties"][name], mask, path)
+        for name, path in paths.items()
+        if mask[path]
+    }
+    return {**schema, "properties": selected}
 
-    @cached_property
-    def _prefetch(self) -> Prefetch[DateWindow, Answer]:
-        return Prefetch(self._plans, self._fetch_window, self._width)
 
-    def _fetch_window(self, index: int, window: DateWindow) -> Answer:
-        context = self._contexts[index]
-        request = self.get_http_request(page=PageContext(context, window))
-        divisible = window.end - window.start > HOUR
-        return self.fetch(request, self._name(context, window), divisible=divisible)
-
-    def _fetch_number(self, _index: int, page: tuple[int, str]) -> Answer | None:
-        number = page[1]
-        request = self.get_http_request(page=PageContext(None, number))
-        try:
-            answer = self.fetch(request, self._name(None, number), single=True)
-        except NotFoundError:
-            return None
-        with answer.body:  # an object or an array: make it an array
-            body = answer.body.read()
-        if not body.lstrip().startswith(b"["):
-            body = b"[" + body + b"]"
-        return Answer(io.BytesIO(body), answer.received)
+def _drop_ghosts(record: dict[str, Any], stream_map: StreamMap) -> None:
+    """Drop what the SDK's flattening leaves of an object that is null: no schema has it."""
+    if stream_map.flattening_enabled:
+        for name in record.keys() - stream_map.transformed_schema["properties"].keys():
+            if record[name] is None:
+                del record[name]

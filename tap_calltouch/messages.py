@@ -15,11 +15,7 @@ import msgspec
 from singer_sdk.contrib.msgspec import enc_hook
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter, SingerMessageType
 from singer_sdk.singerlib.messages import Message
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -29,6 +25,10 @@ BLOCK_SIZE = 128 * 1024
 # or more, 4096 on Linux), so that a signal is noticed even while the target does not read.
 WRITE_SIZE = getattr(select, "PIPE_BUF", 512)
 LAST_WORDS_SECONDS = 1
+
+
+class OutputError(Exception):
+    """Standard output cannot be written to."""
 
 
 class BlockWriter(GenericSingerWriter[bytes, Message]):
@@ -76,6 +76,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
         Raises:
             BrokenPipeError: If nobody reads any more.
+            OutputError: If there is no output, or no room for it.
             SystemExit: If a signal arrived meanwhile.
         """
         block, self._block = self._block, bytearray()
@@ -83,6 +84,11 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         try:
             if self._write(block) and state:
                 self._last_state = state
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            msg = f"Standard output cannot be written to: {error.strerror or error}."
+            raise OutputError(msg) from None
         finally:
             self._writing = False
         if self._exit_code is not None:
@@ -112,6 +118,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         raise SystemExit(self._exit_code)
 
     def _write(self, block: bytes | bytearray, *, to_the_end: bool = False) -> bool:
+        if sys.stdout is None:
+            msg = "it is closed"
+            raise OSError(msg)
         try:
             descriptor = sys.stdout.fileno()
         except (AttributeError, io.UnsupportedOperation):

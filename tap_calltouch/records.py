@@ -1,25 +1,27 @@
-"""Answer bytes to clean records: pure, no HTTP, no settings.
+"""Answer bytes to clean records. Pure: no HTTP, no settings.
 
-Each record is decoded and checked by msgspec in one pass. Only fields that do not fit the schema go
-through a slower pass of their own, which keeps what can be kept.
+msgspec decodes and checks a block of records in one pass. Only what does not fit the schema goes
+through a slower pass of its own, which keeps what can be kept.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cached_property
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tap_calltouch.blocks import BrokenAnswerError, split_array
-from tap_calltouch.cleaning import Drift, clean_object, decode_leniently, describe, field_cleaners
-from tap_calltouch.structs import Schema, stamper, struct_decoder, struct_type
+from tap_calltouch.blocks import split_array
+from tap_calltouch.cleaning import Cleaner, UnusableRecordError, decode_leniently, describe
+from tap_calltouch.structs import Shape, instant_hook, python_type, struct_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import IO
+
+    from tap_calltouch.drift import Drift
 
 _UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _NUL = b"\\u0000"
@@ -27,62 +29,97 @@ _NUL = b"\\u0000"
 _split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+class Identity(NamedTuple):
+    """The columns that the tap itself needs, whatever a catalog makes of them.
+
+    Attributes:
+        site: Name of the column with the site's id.
+        key: Name of the column with the record's id within its site.
+        moment: Name of the replication key.
+    """
+
+    site: str
+    key: str
+    moment: str
+
+    @property
+    def shape(self) -> Shape:
+        """Their true types."""
+        integer = Shape("integer")
+        fields = {self.site: integer, self.key: integer, self.moment: Shape("instant")}
+        return Shape("object", fields)
+
+
 class RecordDecoder:
-    """Decodes answers into records of one schema."""
+    """Decodes answers into records of one shape."""
 
     def __init__(
-        self,
-        schema: Schema,
-        defaults: Mapping[str, int],
-        drift: Drift | None = None,
-        *,
-        plain: bool = False,
+        self, shape: Shape, identity: Identity, unit: str, drift: Drift, site: int | None = None
     ) -> None:
-        """Compile a schema.
+        """Compile a shape.
 
         Args:
-            schema: JSON Schema of a record. What it does not list is dropped; what an answer
-                lacks is null.
-            defaults: Values for required properties that an answer lacks.
+            shape: The shape of a record. What it does not list is dropped; what an answer lacks is
+                null.
+            identity: The columns that make a record usable.
+            unit: What the API counts instants in: `ms` or `s`.
             drift: Where to count what was changed.
-            plain: Give records as dicts. Otherwise they are structs, which only msgspec
-                can encode, and which cost less.
+            site: The site of records that do not say theirs.
         """
-        self.drift = drift or Drift(Counter(), Counter())
-        self._schema = schema
-        self._defaults = defaults
-        self._plain = plain
-        self._type = struct_type("Record", schema, defaults)
-        self._decode_block = msgspec.json.Decoder(list[self._type]).decode  # type: ignore[name-defined]
-        self._stamp = stamper(schema)
-        self._cleaners = field_cleaners(schema, "", self.drift, defaults)
+        self._shape = shape
+        self._unit = unit
+        self._cleaner = Cleaner(unit, drift)
+        self._required: dict[str, int | None] = {}
+        self._identify: Callable[[Any], Any] | None = None
+        self._is_typed = shape.is_typed
+        true_fields = identity.shape.fields.items()
+        if has_identity := self._is_typed and true_fields <= shape.fields.items():
+            self._required = {identity.site: site, identity.key: None, identity.moment: None}
+        else:
+            self._identity_decoder = RecordDecoder(identity.shape, identity, unit, drift, site)
+        if self._is_typed:
+            self._type = struct_type("Record", shape, self._required)
+            self._decode_block = self._decoder(list[self._type])  # type: ignore[name-defined]
+            self._attributes = dict(zip(shape.fields, self._type.__struct_fields__, strict=True))
+        if has_identity:
+            self._identify = attrgetter(*(self._attributes[name] for name in identity))
         self._drifting: frozenset[str] = frozenset()
         self._decode_drifting: Callable[[bytes], Any] | None = None
 
-    def records(self, answer: IO[bytes]) -> Iterator[Any]:
+    def records(self, answer: IO[bytes]) -> Iterator[tuple[tuple[int, int, str], Any]]:
         """Decode an answer, block by block.
 
         Args:
-            answer: The whole body, positioned at its start.
+            answer: A JSON array, from the file's position on.
 
         Yields:
-            One record after the other.
+            Site, key and moment of one record after the other, each with the record: a struct, or
+            a dict if msgspec has no type for it.
 
         Raises:
-            BrokenAnswerError: If the body is not a JSON array of objects.
-            UnusableRecordError: If a required value is missing and has no default.
+            BrokenAnswerError: If the body is not one whole JSON array.
+            UnusableRecordError: If something in it is no record, or lacks what it must have.
         """
-        for records in split_array(answer, self._parse):
-            yield from map(msgspec.to_builtins, records) if self._plain else records
+        for pairs in split_array(answer, self._parse):
+            yield from pairs
 
-    def _parse(self, array: bytes) -> list[Any] | None:
+    def _parse(self, array: bytes) -> Iterable[tuple[Any, Any]] | None:
+        records = self._decode(array)
+        return (
+            None if records is None else zip(self._identities(array, records), records, strict=True)
+        )
+
+    def _identities(self, array: bytes, records: list[Any]) -> Iterable[Any]:
+        if self._identify:
+            return map(self._identify, records)
+        return [identity for identity, _ in self._identity_decoder._parse(array) or ()]  # noqa: SLF001 - its like
+
+    def _decode(self, array: bytes) -> list[Any] | None:
         """Decode a block at once if all of it fits, else record by record."""
-        if array.rfind(_NUL) < 0:  # much faster than from the beginning: few bytes are a backslash
+        # From the end, which is much faster: few bytes are a backslash.
+        if self._is_typed and array.rfind(_NUL) < 0:
             try:
                 records: list[Any] = self._decode_block(array)
-                if self._stamp:
-                    for record in records:
-                        self._stamp(record)
             except _UNFITTING:
                 pass
             else:
@@ -96,8 +133,10 @@ class RecordDecoder:
                 return None
         return [self._fit(bytes(part)) for part in parts]
 
-    def _fit(self, raw: bytes) -> Any:  # noqa: ANN401
-        """Decode a record, and clean just those of its fields that do not fit."""
+    def _fit(self, raw: bytes) -> Any:
+        """Decode a record, and clean only those of its fields that do not fit."""
+        if not self._is_typed:
+            return self._clean(decode_leniently(raw))
         if self._decode_drifting and _NUL not in raw:
             try:
                 return self._decode_drifting(raw)
@@ -108,50 +147,70 @@ class RecordDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._clean(decode_leniently(raw))
 
-    def _clean(self, item: Any) -> Any:  # noqa: ANN401
+    def _clean(self, item: Any) -> Any:
         if not isinstance(item, dict):
             msg = f"an item of the array is {describe(item)}, not an object"
-            raise BrokenAnswerError(msg)
-        return self._type(**clean_object(item, self._cleaners))
-
-    @cached_property
-    def _decoders(self) -> dict[str, Callable[[bytes], Any]]:
-        """What decodes an object with one field of a record in it, for each field."""
-        return {
-            name: struct_decoder({"properties": {name: field}}, {})
-            for name, field in self._schema["properties"].items()
+            raise UnusableRecordError(msg)
+        record = self._cleaner.clean_record(item, self._shape)
+        record |= {
+            name: self._require(name, record[name], item.get(name)) for name in self._required
         }
+        if not self._is_typed:
+            return record
+        return self._type(**{self._attributes[name]: value for name, value in record.items()})
+
+    def _require(self, name: str, value: Any, found: Any) -> Any:
+        if value is not None or name not in self._required:
+            return value
+        if self._required[name] is None:
+            msg = f"a record has no usable `{name}` (found {describe(found)})"
+            raise UnusableRecordError(msg)
+        return self._required[name]
+
+    def _decoder(self, python_type: Any) -> Callable[[bytes], Any]:
+        return msgspec.json.Decoder(python_type, dec_hook=instant_hook(self._unit)).decode
 
     @cached_property
     def _decode_by_field(self) -> Callable[[bytes], Any]:
-        return self._record_decoder(self._decoders)
+        return self._field_decoder(self._shape.fields)
 
-    def _record_decoder(self, names: Collection[str]) -> Callable[[bytes], Any]:
-        """Compile what decodes a record in one pass but for some fields, each of which is fitted.
+    def _field_decoder(self, names: Collection[str]) -> Callable[[bytes], Any]:
+        """Build a decoder that reads a record in one pass, and some fields of it one by one.
 
         Args:
-            names: Those fields.
+            names: The fields that may not fit.
         """
-        decode_record = struct_decoder(self._schema, self._defaults, raw=names)
+        decode_record = self._decoder(struct_type("Record", self._shape, self._required, names))
 
-        def decode(raw: bytes) -> Any:  # noqa: ANN401
+        def decode(raw: bytes) -> Any:
             record = decode_record(raw)
             for name in names:
-                setattr(record, name, self._fit_field(name, getattr(record, name)))
+                attribute = self._attributes[name]
+                setattr(record, attribute, self._fit_field(name, getattr(record, attribute)))
             return record
 
         return decode
 
-    def _fit_field(self, name: str, raw: msgspec.Raw) -> Any:  # noqa: ANN401
+    @cached_property
+    def _decode_field(self) -> dict[str, Callable[[bytes], Any]]:
+        """A decoder for the value of each field."""
+        return {
+            name: self._decoder(decoded if name in self._required else decoded | None)
+            for name, shape in self._shape.fields.items()
+            for decoded in (python_type(name, shape),)
+        }
+
+    def _fit_field(self, name: str, raw: msgspec.Raw) -> Any:
         part = bytes(raw)
         if _NUL not in part:
             try:
-                return getattr(self._decoders[name](b'{"%b":%b}' % (name.encode(), part)), name)
+                return self._decode_field[name](part)
             except _UNFITTING:
                 pass
-        value = self._cleaners[name](decode_leniently(part))
         if name not in self._drifting:
             # What does not fit once is likely not to fit again.
             self._drifting |= {name}
-            self._decode_drifting = self._record_decoder(self._drifting)
-        return value
+            self._decode_drifting = self._field_decoder(self._drifting)
+        found = decode_leniently(part)
+        value = self._cleaner.clean(found, self._shape.fields[name], name)
+        return self._require(name, value, found)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 from functools import cache
 from urllib.parse import quote, quote_plus
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from typing_extensions import override
 
 MASK = "***"
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 API_URL = "https://api.calltouch.ru/calls-service/RestAPI"
 FILTER_MODES = ["startwith", "contains", "exact"]
+# Setting: API parameter, what it loads, the field it fills.
 _FLAGS = {
     "with_map_visits": ("withMapVisits", "the visits of each visitor", "mapVisits"),
-    "with_request_tags": ("withRequestTags", "the tags of each request", "RequestTags"),
     "with_yandex_direct": ("withYandexDirect", "the Yandex Direct ids", "yandexDirect"),
     "with_google_adwords": ("withGoogleAdwords", "the Google Ads ids", "googleAdWords"),
     "with_attrs": ("withAttrs", "the custom parameters of the visit", "attrs"),
-    "with_widget_info": ("withWidgetInfo", "what visitors entered in widgets", "widgetInfo"),
     "with_custom_fields": ("withCustomFields", "the custom fields", "customFields"),
     "with_dcm": ("withDcm", "the DoubleClick Campaign Manager uploads", "dcm"),
+}
+_REQUEST_FLAGS = {
+    "with_request_tags": ("withRequestTags", "the tags of each request", "RequestTags"),
+    "with_widget_info": ("withWidgetInfo", "what visitors entered in widgets", "widgetInfo"),
+}
+_CALL_FLAGS = {
+    "with_call_tags": ("withCallTags", "the tags of each call", "callTags"),
+    "with_orders": ("withOrders", "the orders of each call", "orders"),
+    "with_comments": ("withComments", "the comments on each call", "comments"),
+    "with_text": ("withText", "the recognised speech", "phrases"),
+    "with_callback_info": ("withCallbackInfo", "what a callback was ordered with", "callbackInfo"),
 }
 _FILTERS = {
     "subject": ("Form name", "whose form name starts with this"),
@@ -26,34 +39,71 @@ _FILTERS = {
     "medium": ("Medium", "from exactly this medium"),
     "manager": ("Manager", "of the manager of exactly this name"),
 }
-# Settings whose API parameter has the same meaning and value: setting -> parameter.
-PARAMETERS = {"bind_to": "bindTo", **{name: name for name in _FILTERS}} | {
-    name: parameter for name, (parameter, *_) in _FLAGS.items()
+_VALUE_FILTERS = {"ani": ("Phone number", "phone number"), "email": ("E-mail", "e-mail address")}
+_CALL_FILTERS = {
+    "unique_calls_only": ("uniqueOnly", "unique calls"),
+    "target_calls_only": ("targetOnly", "target calls"),
+    "unique_target_calls_only": ("uniqTargetOnly", "unique target calls"),
+    "callback_calls_only": ("callbackOnly", "calls that a callback made"),
 }
 
 
-def _value_filter(name: str, title: str, what: str) -> th.Property[Any]:
+def _parameters(*flags: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {name: parameter for group in flags for name, (parameter, *_) in group.items()}
+
+
+# For each journal: setting -> API parameter of the same meaning.
+REQUEST_PARAMETERS = {
+    "bind_to": "bindTo",
+    **{name: name for name in _FILTERS},
+    **{
+        f"{name}_{part}": f"{name}.{parameter}"
+        for name in _VALUE_FILTERS
+        for part, parameter in (("value", "value"), ("filter_mode", "filterMode"))
+    },
+    **_parameters(_FLAGS, _REQUEST_FLAGS),
+}
+CALL_PARAMETERS = {
+    "bind_to": "bindTo",
+    "call_attribution": "attribution",
+    **_parameters(_FLAGS, _CALL_FLAGS, _CALL_FILTERS),
+}
+
+
+def _flag(name: str, parameter: str, title: str, description: str) -> th.Property[Any]:
     return th.Property(
         name,
-        th.ObjectType(
-            th.Property(
-                "value",
-                th.StringType,
-                title=title,
-                description=f"Only requests with this {what}. API: `{name}.value`.",
-            ),
-            th.Property(
-                "filter_mode",
-                th.StringType,
-                allowed_values=FILTER_MODES,
-                title=f"{title} filter mode",
-                description=f"How `{name}.value` is compared; the API's default is `exact`. "
-                f"API: `{name}.filterMode`.",
-            ),
-        ),
-        title=f"{title} filter",
-        description=f"Only requests with a certain {what}.",
+        th.BooleanType,
+        default=False,
+        title=title,
+        description=f"{description} API: `{parameter}`.",
     )
+
+
+def _flags(flags: dict[str, tuple[str, str, str]], note: str = "") -> list[th.Property[Any]]:
+    return [
+        _flag(name, parameter, f"With {field}", f"Load {content} into `{field}`{note}.")
+        for name, (parameter, content, field) in flags.items()
+    ]
+
+
+def _value_filter(name: str, title: str, content: str) -> list[th.Property[Any]]:
+    return [
+        th.Property(
+            f"{name}_value",
+            th.StringType,
+            title=title,
+            description=f"Only requests with this {content}. API: `{name}.value`.",
+        ),
+        th.Property(
+            f"{name}_filter_mode",
+            th.StringType,
+            allowed_values=FILTER_MODES,
+            title=f"{title} filter mode",
+            description=f"How `{name}_value` is compared; the API's default is `exact`. "
+            f"API: `{name}.filterMode`.",
+        ),
+    ]
 
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
@@ -70,8 +120,9 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.ArrayType(th.IntegerType(minimum=1)),
         default=[],
         title="Site IDs",
-        description="Sites (account ids) to load, each with a bookmark of its own. "
-        "Empty: whatever the token shows. API: `siteId`.",
+        description="Sites (account ids) to load, each with a bookmark of its own. Calls are "
+        "loaded only for sites that are named here. Empty: requests of all sites that the token "
+        "may see. API: `siteId`.",
     ),
     th.Property(
         "start_date",
@@ -107,7 +158,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default=10,
         title="Look-back (days)",
         description="Days before the bookmark to load again in each run, 0 to 365, "
-        "since requests change after they are made.",
+        "since records change after they are made.",
     ),
     th.Property(
         "bind_to",
@@ -115,37 +166,42 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default="request",
         allowed_values=["request", "session"],
         title="Bind to",
-        description="Whether dates select by the date of the request or of the session. "
-        "API: `bindTo`.",
+        description="Whether dates select by the date of the request or call, or by that of its "
+        "session. API: `bindTo`.",
     ),
     *(
         th.Property(
-            name,
-            th.StringType,
-            title=title,
-            description=f"Only requests {which}. API: `{name}`.",
+            name, th.StringType, title=title, description=f"Only requests {which}. API: `{name}`."
         )
         for name, (title, which) in _FILTERS.items()
     ),
-    _value_filter("ani", "Phone number", "phone number"),
-    _value_filter("email", "E-mail", "e-mail address"),
     *(
-        th.Property(
-            name,
-            th.BooleanType,
-            default=False,
-            title=f"With {field}",
-            description=f"Load {what} into `{field}`. API: `{parameter}`.",
-        )
-        for name, (parameter, what, field) in _FLAGS.items()
+        part
+        for name, (title, content) in _VALUE_FILTERS.items()
+        for part in _value_filter(name, title, content)
+    ),
+    *_flags(_FLAGS, ", for requests and calls"),
+    *_flags(_REQUEST_FLAGS),
+    *_flags(_CALL_FLAGS),
+    th.Property(
+        "call_attribution",
+        th.StringType,
+        allowed_values=["0", "1"],
+        title="Call attribution",
+        description="Which visit a call is ascribed to: the last (`0`) or the last that was not "
+        "direct (`1`, the API's default). API: `attribution`.",
+    ),
+    *(
+        _flag(name, parameter, content.capitalize(), f"Only {content}.")
+        for name, (parameter, content) in _CALL_FILTERS.items()
     ),
     th.Property(
         "request_numbers",
         th.ArrayType(th.StringType),
         default=[],
         title="Request numbers",
-        description="Load just these requests, by `requestNumber`, and leave the bookmark alone. "
-        "API: `requests/{requestNumber}`.",
+        description="Load just these requests, by `requestNumber`, and no calls, and leave the "
+        "bookmarks alone. API: `requests/{requestNumber}`.",
     ),
     th.Property(
         "max_concurrent_requests",
@@ -156,11 +212,10 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "requests_per_second",
-        th.DecimalType(exclusive_minimum=0, maximum=5),
+        th.IntegerType(minimum=1, maximum=5),
         default=5,
         title="Requests per second",
-        description="API calls started per second, above 0, at most 5 (the API's limit for one "
-        "IP address).",
+        description="API calls started per second, 1 to 5 (the API's limit for one IP address).",
     ),
     th.Property(
         "request_timeout",

@@ -1,10 +1,16 @@
-"""What a JSON Schema means: msgspec types, and timestamps in place of epoch milliseconds. Pure."""
+"""What a JSON Schema means: shapes of values, and msgspec types that decode them. Pure.
+
+The catalog decides which fields there are and of which type; the stream's own schema decides which
+numbers are instants, since a catalog may say anything of them.
+"""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from abc import ABC
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -12,129 +18,177 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 Schema = dict[str, Any]
+Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "array", "map", "any"]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+UNITS = {"ms": 1, "s": 1000}
 _EPOCH = date(1970, 1, 1)
 _NULL = msgspec.Raw(b"null")
+_KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
 
-def type_of(schema: Schema) -> str:
-    """Give the one type beside null, `date-time` for instants, `any` where there are more."""
+class Instant(ABC):  # noqa: B024 - it only stands for str
+    """The type of an epoch number in an answer, which becomes a timestamp in a record."""
+
+
+Instant.register(str)  # what `instant_hook` returns passes msgspec's check
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a value may be, beside null.
+
+    Attributes:
+        kind: An object has the fields that are listed, a map any.
+        fields: The fields of an object, by name.
+        items: What an array or a map holds.
+        is_open: Whether an object keeps fields that are not listed.
+    """
+
+    kind: Kind
+    fields: Mapping[str, Shape] = field(default_factory=dict)
+    items: Shape | None = None
+    is_open: bool = False
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether msgspec can decode it: no object in it is open or has an impossible name."""
+        names = "".join(self.fields)
+        return (
+            not self.is_open
+            and not any(char in '"\\' or char < " " for char in names)
+            and all(inner.is_typed for inner in self.fields.values())
+            and (self.items is None or self.items.is_typed)
+        )
+
+
+ANY = Shape("any")
+
+
+def shape_of(schema: Schema | None, own: Schema) -> Shape:
+    """Read a schema.
+
+    Args:
+        schema: JSON Schema of a value, as the catalog has it.
+        own: The stream's own schema of the same value; empty if it has none.
+
+    Returns:
+        The shape of what a record holds.
+    """
+    schema = schema or {}
     types = schema.get("type", [])
     types = [types] if isinstance(types, str) else [name for name in types if name != "null"]
-    if len(types) != 1:
-        return "any"
-    return "date-time" if schema.get("format") == "date-time" else str(types[0])
+    kind: Any = types[0] if len(types) == 1 and types[0] in _KINDS else "any"
+    if own.get("format") == "date-time":
+        return Shape("instant" if kind in {"string", "any"} else kind)
+    if kind == "any" and _has_instants(own):
+        kind, schema = _type_of(own), {**own, "additionalProperties": True}
+    if kind == "object":
+        return _object_shape(schema, own)
+    if kind == "array":
+        return Shape("array", items=shape_of(schema.get("items"), own.get("items") or {}))
+    return Shape(kind)
 
 
-def is_required(schema: Schema) -> bool:
-    """Tell whether a value must not be null."""
-    return isinstance(schema.get("type"), str) or "null" not in schema.get("type", ["null"])
+def _object_shape(schema: Schema, own: Schema) -> Shape:
+    rest = schema.get("additionalProperties")
+    if "properties" not in schema:
+        return Shape("map", items=shape_of(rest if isinstance(rest, dict) else {}, {}))
+    known = own.get("properties", {})
+    fields = {
+        name: shape_of(inner, known.get(name, {})) for name, inner in schema["properties"].items()
+    }
+    return Shape("object", fields, is_open=bool(rest))
+
+
+def _type_of(schema: Schema) -> str:
+    types = schema["type"]
+    return types if isinstance(types, str) else next(name for name in types if name != "null")
+
+
+def _has_instants(schema: Schema) -> bool:
+    inner = [*schema.get("properties", {}).values(), schema.get("items") or {}]
+    return schema.get("format") == "date-time" or any(map(_has_instants, filter(None, inner)))
 
 
 def struct_type(
-    name: str, schema: Schema, defaults: Mapping[str, int], raw: Collection[str] = ()
+    name: str, shape: Shape, required: Mapping[str, Any], raw: Collection[str] = ()
 ) -> type[msgspec.Struct]:
-    """Compile a type of objects.
+    """Build the type of the objects of a shape.
 
     Args:
         name: What to call it.
-        schema: JSON Schema of the objects. Properties that it does not list are dropped; optional
-            ones that an object lacks are null.
-        defaults: Values for required properties that an object lacks.
-        raw: Properties to leave as they come.
+        shape: The shape of an object. Fields that it does not list are dropped.
+        required: Fields that must not be null, each with the value for one that is missing, or
+            None if there is no such value.
+        raw: Fields to leave undecoded.
 
     Returns:
-        A struct with a field for each property, in the order of the schema, in which msgspec finds
-        them fastest. Instants are epoch milliseconds.
+        A struct with a field for each of the shape's, in their order, in which msgspec finds them
+        fastest. Attributes have names of their own, since a column may have any name; those of
+        the fields stand in `__struct_encode_fields__`.
     """
     fields: list[Any] = []
-    for key, value in schema["properties"].items():
-        field_type = _python_type(key, value)
+    for number, (key, inner) in enumerate(shape.fields.items()):
+        attribute, decoded = f"f{number}", python_type(key, inner)
         if key in raw:
-            fields.append((key, msgspec.Raw, _NULL))
-        elif not is_required(value):
-            fields.append((key, field_type | None, None))
-        elif key in defaults:
-            fields.append((key, field_type, defaults[key]))
+            fields.append((attribute, msgspec.Raw, _NULL))
+        elif key not in required:
+            fields.append((attribute, decoded | None, None))
+        elif required[key] is None:
+            fields.append((attribute, decoded))
         else:
-            fields.append((key, field_type))
-    return msgspec.defstruct(name, fields, kw_only=True, gc=False)
+            fields.append((attribute, decoded, required[key]))
+    rename = {f"f{number}": key for number, key in enumerate(shape.fields)}
+    return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
 
 
-def _python_type(name: str, schema: Schema) -> Any:  # noqa: ANN401
-    kind = type_of(schema)
-    if kind == "object":
-        if schema.get("properties"):
-            return struct_type(name, schema, {})
-        return dict[str, _python_type(name, schema.get("additionalProperties") or {}) | None]  # type: ignore[misc]
-    if kind == "array":
-        return list[_python_type(name, schema.get("items") or {}) | None]  # type: ignore[misc]
+def python_type(name: str, shape: Shape) -> Any:
+    """Build the type of a value that is not null; `name` is that of its objects."""
+    if shape.kind == "object":
+        return struct_type(name, shape, {})
+    if shape.kind == "map":
+        return dict[str, python_type(name, shape.items or ANY) | None]  # type: ignore[misc]
+    if shape.kind == "array":
+        return list[python_type(name, shape.items or ANY) | None]  # type: ignore[misc]
     return {
         "string": str,
         "boolean": bool,
         "number": float,
         "integer": Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)],
-        "date-time": int,  # when decoded; a timestamp afterwards
-    }.get(kind, Any)
+        "instant": Instant,
+    }.get(shape.kind, Any)
 
 
-def struct_decoder(
-    schema: Schema, defaults: Mapping[str, int], raw: Collection[str] = ()
-) -> Callable[[bytes], Any]:
-    """Compile what decodes an object into a struct with timestamps; arguments as above.
-
-    Returns:
-        The function. It raises msgspec.DecodeError, UnicodeDecodeError, OverflowError or
-        RecursionError if the object does not fit.
-    """
-    decode_object = msgspec.json.Decoder(struct_type("Record", schema, defaults, raw)).decode
-    properties = schema["properties"].items()
-    stamp_object = stamper({"properties": {k: v for k, v in properties if k not in raw}})
-
-    def decode(body: bytes) -> Any:  # noqa: ANN401
-        record = decode_object(body)
-        if stamp_object:
-            stamp_object(record)
-        return record
-
-    return decode
-
-
-def stamper(schema: Schema) -> Callable[[Any], None] | None:
-    """Compile what turns epoch milliseconds in a struct into timestamps.
+def instant_hook(unit: str) -> Callable[[type, Any], str]:
+    """Return msgspec's `dec_hook` for instants.
 
     Args:
-        schema: JSON Schema of the struct.
-
-    Returns:
-        The function, or None if such a struct holds no instants.
+        unit: What the API counts since 1970 in: `ms` or `s`.
     """
-    properties = schema.get("properties", {}).items()
-    names = [name for name, field in properties if type_of(field) == "date-time"]
-    nested = [
-        (name, stamp_inner)
-        for name, field in properties
-        if (stamp_inner := stamper(field.get("items") or field))
-    ]
-    if not names and not nested:
-        return None
+    factor = UNITS[unit]
 
-    def stamp_struct(record: Any) -> None:  # noqa: ANN401
-        for name in names:
-            if (value := getattr(record, name)) is not None:
-                setattr(record, name, stamp(value))
-        for name, stamp_inner in nested:
-            if value := getattr(record, name):
-                for item in value if isinstance(value, list) else (value,):
-                    if item is not None:
-                        stamp_inner(item)
+    def decode_instant(_type: type, value: Any) -> str:
+        if type(value) is not int:
+            msg = "Expected an epoch number"
+            raise TypeError(msg)
+        return stamp(value * factor)
 
-    return stamp_struct
+    return decode_instant
 
 
 def stamp(milliseconds: int) -> str:
-    """Format what the API gives; OverflowError outside the years 1 to 9999."""
+    """Format an instant as `moments.timestamp` does, much faster.
+
+    Args:
+        milliseconds: Since 1970.
+
+    Returns:
+        RFC 3339 in UTC with milliseconds.
+
+    Raises:
+        OverflowError: Outside the years 1 to 9999.
+    """
     day = _day(milliseconds // 86_400_000)
     minute = _minute(milliseconds // 60_000 % 1440)
     return f"{day}T{minute}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}+00:00"
@@ -148,15 +202,3 @@ def _day(days: int) -> str:
 @cache
 def _minute(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-def timestamp(moment: datetime) -> str:
-    """Format an instant the one way in which this tap writes it.
-
-    Args:
-        moment: With an offset.
-
-    Returns:
-        RFC 3339 in UTC with milliseconds, so that texts sort as instants do.
-    """
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")

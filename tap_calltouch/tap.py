@@ -2,93 +2,149 @@
 
 from __future__ import annotations
 
-import sys
+import signal
+import threading
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.singerlib.catalog import Catalog
+from typing_extensions import override
 
-from tap_calltouch.config import normalize, problems, read_environment
+from tap_calltouch.client import Client
+from tap_calltouch.config import (
+    fill_defaults,
+    normalize,
+    problems,
+    read_environment,
+    unknown_settings,
+)
+from tap_calltouch.inputs import InputError, InputFile, check_catalog, read_objects
 from tap_calltouch.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
 from tap_calltouch.settings import SETTINGS
-from tap_calltouch.streams import RequestsStream
-from tap_calltouch.windows import parse_moment
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_calltouch.state import read_state
+from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
+    import click
 
-class InvalidStateError(ValueError):
-    """The state is damaged or is not this tap's."""
+    from tap_calltouch.journal import JournalStream
 
 
 class TapCalltouch(Tap):
-    """Singer tap for the Calltouch requests journal (журнал заявок Calltouch)."""
+    """Singer tap for the journals of Calltouch: web requests and calls (заявки и звонки)."""
 
     name = "tap-calltouch"
     config_jsonschema = deepcopy(SETTINGS)  # the SDK adds its own
     message_writer_class = BlockWriter
 
     @override
-    def __init__(self, *, state: Any = None, **options: Any) -> None:
-        if isinstance(state, list):  # the SDK takes an empty one for no state
-            state = {"bookmarks": state}
-        super().__init__(state=state, **options)
+    def __init__(
+        self,
+        *,
+        config: Any = None,
+        catalog: Any = None,
+        state: Any = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        setup_mapper: bool = True,
+        **options: Any,
+    ) -> None:
+        own_state = read_state(
+            state if isinstance(state, (dict, list)) else read_objects(state, "state"),
+            {stream.name: str(stream.replication_key) for stream in STREAMS},
+        )
+        if catalog is not None and not isinstance(catalog, Catalog):
+            catalog = check_catalog(read_objects(catalog, "catalog"))
+        super().__init__(
+            config=self._checked(
+                read_objects(config, "config"), environment=parse_env_config, strict=validate_config
+            ),
+            catalog=catalog,
+            state=own_state.state,
+            validate_config=validate_config,
+            setup_mapper=setup_mapper,
+            **options,
+        )
+        for warning in own_state.warnings:
+            self.logger.warning(warning)
+        if setup_mapper:
+            self._deselect_impossible_streams()
+        if threading.current_thread() is threading.main_thread():
+            # The SDK would write STATE into the middle of a RECORD, and exit with 0.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._terminate)
 
-    @override
-    def discover_streams(self) -> list[RequestsStream]:
-        return [RequestsStream(self)]
+    def _checked(
+        self, config: dict[str, Any], *, environment: bool, strict: bool
+    ) -> dict[str, Any]:
+        """Return the settings as the tap needs them.
 
-    @override
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state, which must be one that this tap can go on from.
-
-        Raises:
-            InvalidStateError: Otherwise; starting from the beginning is for the user to decide.
+        They are checked here, since the SDK quotes the value of one that is wrong, the token's too.
         """
-        try:
-            stream_state = state.get("bookmarks", {}).get(RequestsStream.name, {})
-            for entry in [stream_state, *stream_state.get("partitions", [])]:
-                if value := entry.get("replication_key_value"):
-                    parse_moment(value, ZoneInfo("UTC"))
-                if entry.get("replication_key", RequestsStream.replication_key) != "date":
-                    raise ValueError  # noqa: TRY301
-            super().load_state(state)
-        except (AttributeError, TypeError, ValueError, OverflowError):
-            msg = (
-                "The state is not one of tap-calltouch: `bookmarks.requests` must hold a "
-                "`replication_key_value` that is a date-time, of the `replication_key` `date`. "
-                "Mend it, or remove it to load everything again from `start_date`."
-            )
-            raise InvalidStateError(msg) from None
-
-    @classproperty
-    @override
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        cls.append_builtin_config(cls.config_jsonschema)
-        return read_environment(cls.config_jsonschema, cls._env_var_prefix)
-
-    @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK quotes the value of a setting that is wrong, the token's too.
-        self.append_builtin_config(self.config_jsonschema)
-        self._config = normalize(self._config, self.config_jsonschema)
-        redact_logs(str(self._config.get("api_token", "")))
-        errors = list(problems(self._config, self.config_jsonschema))
-        if errors and raise_errors:
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        if environment:
+            config = config | read_environment(schema, f"{self.name.upper().replace('-', '_')}_")
+        config = normalize(config, schema)
+        redact_logs(str(config.get("api_token", "")))
+        for sentence in unknown_settings(config, schema):
+            self.logger.warning(sentence)
+        config = fill_defaults(config, schema)
+        errors = list(problems(config, schema)) if strict else []
+        if errors:
             raise ConfigValidationError(" ".join(errors), errors=errors)
-        return errors
+        return config
 
     @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK would write STATE into the middle of a RECORD, and exit with 0.
-        self.message_writer.terminate(128 + signum)  # type: ignore[attr-defined]
+    def discover_streams(self) -> Sequence[JournalStream]:
+        client = cache(lambda: Client(self.config, self.logger))
+        return [stream(self, client, self._writer) for stream in STREAMS]
+
+    @override
+    def setup_mapper(self) -> None:
+        try:
+            super().setup_mapper()
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # The SDK raises anything for a catalog or a map that it cannot use.
+            msg = f"The catalog or `stream_maps` cannot be used: {type(error).__name__}: {error}"
+            raise InputError(msg) from None
+
+    @property
+    def _writer(self) -> BlockWriter:
+        return cast("BlockWriter", self.message_writer)
+
+    def _deselect_impossible_streams(self) -> None:
+        for stream in cast("Iterable[JournalStream]", self.streams.values()):
+            if stream.selected and not stream.is_possible:
+                stream.selected = False
+                self.logger.info(
+                    "Stream %s is left out: it needs `site_ids`, and no `request_numbers`.",
+                    stream.name,
+                )
+
+    @override
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        for option in command.params:
+            if option.name in {"catalog", "state"}:
+                option.type = InputFile(option.name)
+        return command
+
+    @override
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        read_objects([path for path in value if path != "ENV"], "config")
+        return super().cb_config(ctx, param, value)
+
+    def _terminate(self, number: int, _frame: FrameType | None) -> None:
+        self._writer.terminate(128 + number)

@@ -70,13 +70,13 @@ def _pick(value: Any, like: Any) -> Any:
         ({"medium": "cpc"}, {"medium": "cpc"}),
         ({"manager": "Вася"}, {"manager": "Вася"}),
         ({"bind_to": "session"}, {"bindTo": "session"}),
-        ({"ani": {"value": "7999"}}, {"ani.value": "7999"}),
+        ({"ani_value": "7999"}, {"ani.value": "7999"}),
         (
-            {"ani": {"value": "7999", "filter_mode": "startwith"}},
+            {"ani_value": "7999", "ani_filter_mode": "startwith"},
             {"ani.value": "7999", "ani.filterMode": "startwith"},
         ),
         (
-            {"email.value": "@yandex.ru", "email.filter_mode": "contains"},
+            {"email_value": "@yandex.ru", "email_filter_mode": "contains"},
             {"email.value": "@yandex.ru", "email.filterMode": "contains"},
         ),
         ({"with_map_visits": True}, {"withMapVisits": "true"}),

@@ -1,0 +1,181 @@
+"""Instants, wall times and bookmarks. Pure: no HTTP, no settings.
+
+A date-time without a zone is a wall time in the journal's time zone, the only kind that the API
+takes; one with a zone is an instant, in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+MIDNIGHT = time()
+
+
+def parse_moment(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
+    """Read a date or a date-time in ISO 8601.
+
+    Args:
+        value: Such as `2024-01-31`, `2024-01-31T10:00:00.000000` or `2024-01-31T10:00:00+03:00`.
+        zone: The zone of a value that has no offset.
+        whole_day: Read a date as the end of that day instead of its beginning.
+
+    Returns:
+        The instant, in UTC.
+
+    Raises:
+        ValueError: If the value is neither.
+    """
+    value = value.strip()
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        # Python 3.10 reads neither the Z of RFC 3339 nor fractions of any length.
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return moment.astimezone(timezone.utc) if moment.tzinfo else to_instant(moment, zone)
+    return to_instant(datetime.combine(day + whole_day * DAY, MIDNIGHT), zone)
+
+
+def timestamp(instant: datetime) -> str:
+    """Format an instant in the one way in which this tap writes it.
+
+    Args:
+        instant: With an offset.
+
+    Returns:
+        RFC 3339 in UTC with milliseconds, so that texts sort as instants do.
+    """
+    return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def to_instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Convert a wall time to an instant.
+
+    Args:
+        wall: The wall time.
+        zone: Its zone.
+
+    Returns:
+        The instant in UTC: the earlier one where a change of the clock allows two readings, so
+        that a run that starts there skips nothing.
+    """
+    readings = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    return min(reading.astimezone(timezone.utc) for reading in readings)
+
+
+def midnight_of(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return the local midnight at which the day of an instant begins, as a wall time."""
+    return datetime.combine(instant.astimezone(zone), MIDNIGHT)
+
+
+class Extent(NamedTuple):
+    """What one site is asked for in a run.
+
+    Attributes:
+        start: First instant.
+        end: First instant after it; None for now.
+        reason: Why it starts there, for the log.
+    """
+
+    start: datetime
+    end: datetime | None
+    reason: str
+
+
+def plan_extent(
+    *,
+    start: datetime,
+    end: datetime | None,
+    now: datetime,
+    zone: ZoneInfo,
+    bookmark: datetime | None,
+    lookback_days: int,
+    is_incremental: bool,
+    is_test: bool,
+) -> Extent:
+    """Decide from where to where one site is read.
+
+    Args:
+        start: The user's start, before which nothing is wanted.
+        end: The user's end; None, or one that has yet to come, means now.
+        now: When the run began.
+        zone: The zone whose midnights count.
+        bookmark: The instant before which everything was extracted, if anything was.
+        lookback_days: How many days before the bookmark are read again.
+        is_incremental: Whether the bookmark counts.
+        is_test: Whether this is `--test`, which reads one day: the last one that is over, if
+            there is one, since it is the likeliest to hold records.
+
+    Returns:
+        The extent. An incremental one starts at local midnight `lookback_days` before the
+        bookmark, but not before `start`.
+    """
+    end = end if end and end < now else None
+    reason = "no bookmark" if is_incremental else "full table"
+    first = start
+    if is_incremental and bookmark:
+        reason = f"bookmark {timestamp(bookmark)}, look-back {lookback_days} days"
+        # A clock that was fast may have written a bookmark that lies ahead.
+        day = midnight_of(min(bookmark, now), zone) - timedelta(days=lookback_days)
+        first = max(start, to_instant(day, zone))
+    if is_test:
+        reason = "a test of one day"
+        today = to_instant(midnight_of(now, zone), zone)
+        if end is None and first < today:
+            end = today
+        first = max(first, end - DAY) if end else first
+    return Extent(first, end, reason)
+
+
+def next_bookmark(
+    bookmark: datetime | None, window_end: datetime, started: datetime, received: datetime
+) -> datetime:
+    """Return the bookmark after a complete window.
+
+    Args:
+        bookmark: The bookmark before, if there is one.
+        window_end: The instant at which the window ends.
+        started: When the run began. No bookmark lies behind it, since later records may not have
+            been seen.
+        received: When the window's last answer arrived, by this machine's clock or the server's,
+            whichever is earlier. A bookmark does not move beyond it either.
+
+    Returns:
+        The new bookmark, never earlier than one that is not in the future.
+    """
+    reached = min(window_end, started, received)
+    return max(min(bookmark, started), reached) if bookmark else reached
+
+
+def wall_period(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Convert a period between two instants to wall time, in whole seconds.
+
+    Args:
+        start: First instant.
+        end: First instant after the period.
+        zone: The zone of the wall times.
+
+    Returns:
+        Start and end. On a day on which the clock changes they are the borders of the day, since
+        a wall time within such a day may stand for two instants or none.
+    """
+    first, last = (moment.astimezone(zone) for moment in (start, end))
+    first_day, last_day = (datetime.combine(moment.date(), MIDNIGHT) for moment in (first, last))
+    first_wall = first.replace(microsecond=0, tzinfo=None)
+    last_wall = last.replace(microsecond=0, tzinfo=None) + bool(last.microsecond) * SECOND
+    if _clock_changes(first_day, zone):
+        first_wall = first_day
+    if end > to_instant(last_day, zone) and _clock_changes(last_day, zone):
+        last_wall = last_day + DAY
+    return first_wall, last_wall
+
+
+def _clock_changes(midnight: datetime, zone: ZoneInfo) -> bool:
+    """Return whether the day that begins at a midnight has another length than 24 hours."""
+    return to_instant(midnight + DAY, zone) - to_instant(midnight, zone) != DAY

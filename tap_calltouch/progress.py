@@ -1,0 +1,100 @@
+"""How far a run is: counts rows by what became of them, and says so now and then. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INTERVAL_SECONDS = 10
+
+
+class Progress:
+    """Counts the windows and rows of one stream."""
+
+    def __init__(self, windows: int, length: timedelta, clock: Callable[[], float]) -> None:
+        """Begin.
+
+        Args:
+            windows: How many windows there are, if all are as long as they may be.
+            length: How much time they cover.
+            clock: Returns seconds.
+        """
+        self._windows = windows
+        self._length = length
+        self._clock = clock
+        self._began = self._reported = clock()
+        self._done = 0
+        self._covered = timedelta()
+        self._rows: Counter[str] = Counter()
+
+    def add(self, length: timedelta, rows: Counter[str]) -> str | None:
+        """Count a window that is complete.
+
+        Args:
+            length: How much time it covers.
+            rows: Its rows by what became of them.
+
+        Returns:
+            A line for the log, if the last one is ten seconds old.
+        """
+        self._done += 1
+        self._covered += length
+        self._rows += rows
+        now = self._clock()
+        if now - self._reported < INTERVAL_SECONDS:
+            return None
+        self._reported = now
+        share = min(1.0, self._covered / self._length) if self._length else 1.0
+        left = (now - self._began) * (1 - share) / share if share else 0
+        total = max(self._windows, self._done)
+        return (
+            f"window {self._done} of {total}, {share:.0%}, {describe_rows(self._rows)}, "
+            f"about {timedelta(seconds=round(left))} left"
+        )
+
+    def summary(self) -> str:
+        """Return the line for the end."""
+        seconds = self._clock() - self._began
+        return f"{self._done} windows, {describe_rows(self._rows)}, in {seconds:.1f} s"
+
+
+def describe_rows(rows: Counter[str]) -> str:
+    """Return in words what became of rows.
+
+    Args:
+        rows: Rows by what became of them; `written` for those that were.
+    """
+    left_out = [f"{number} left out ({why})" for why, number in rows.items() if why != "written"]
+    return ", ".join([f"{sum(rows.values())} rows came, {rows['written']} written", *left_out])
+
+
+def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: str) -> str:
+    """Return in words what a test of the connection brought.
+
+    Args:
+        records: The records of one day.
+        schema: JSON Schema of a record.
+        key: The replication key.
+    """
+    if not records:
+        return (
+            "the API answered, but without records for that day. Check `site_ids`, `start_date`, "
+            "`end_date` and the filters, or whether there was anything on that day"
+        )
+    moments = sorted(record[key] for record in records if record.get(key))
+    dated = f", from {moments[0]} to {moments[-1]}" if moments else ""
+    parts = [
+        name
+        for name, field in schema["properties"].items()
+        if {"array", "object"} & set(field["type"])
+    ]
+    filled = [name for name in parts if any(record.get(name) for record in records)]
+    empty = [name for name in parts if name not in filled]
+    return (
+        f"{len(records)} records came{dated}. Filled in some: {', '.join(filled) or 'none'}. "
+        f"Empty in all: {', '.join(empty) or 'none'}"
+    )

@@ -1,0 +1,326 @@
+"""Reads a journal: windows in, records out. Knows the API's journals but not the SDK's streams."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from singer_sdk.exceptions import FatalAPIError
+
+from tap_calltouch.answers import NotFoundError, QuotaExhaustedError
+from tap_calltouch.blocks import BrokenAnswerError
+from tap_calltouch.cleaning import UnusableRecordError
+from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES
+from tap_calltouch.moments import MIDNIGHT
+from tap_calltouch.parts import Part, close, read_pages, read_parts
+from tap_calltouch.windows import DateWindow, WindowLength, halves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tap_calltouch.answers import Answer
+    from tap_calltouch.client import Client
+    from tap_calltouch.records import RecordDecoder
+
+# An answer of so many rows, or a multiple of it, may be one that the API has cut off.
+SUSPICIOUS_ROWS = 1000
+# Calltouch is younger. An older date is one that is read in the wrong unit.
+OLDEST_MOMENT = "2000"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What differs between the journals of the API.
+
+    Attributes:
+        path: Behind the API's base URL; `{site}` stands for the site, if it is not a parameter.
+        dates: Format of the API's dates, as for `strftime`.
+        parameters: API parameters by setting.
+        unit: What instants count since 1970: `ms` or `s`.
+        own_date: The value of `bindTo` that selects by the record's own date.
+        page_size: How many records a page holds; 0 if there are no pages.
+        has_numbers: Whether single records can be asked for by number.
+    """
+
+    path: str
+    dates: str
+    parameters: Mapping[str, str]
+    unit: str
+    own_date: str
+    page_size: int = 0
+    has_numbers: bool = False
+
+    @property
+    def needs_site(self) -> bool:
+        """Whether nothing can be asked for without naming a site."""
+        return "{site}" in self.path
+
+    def query(
+        self, config: Mapping[str, Any], site: int | None, window: DateWindow
+    ) -> dict[str, str]:
+        """Return the parameters that ask for a window.
+
+        Args:
+            config: The settings.
+            site: The site, if one is named.
+            window: The window.
+        """
+        params = {
+            "dateFrom": f"{window.start:{self.dates}}",
+            "dateTo": f"{window.last_day:{self.dates}}",
+        }
+        if site is not None and not self.needs_site:
+            params["siteId"] = str(site)
+        # Leave out midnight: the API's default for a whole day cannot lose its last second.
+        if window.start.time() != MIDNIGHT:
+            params["timeFrom"] = f"{window.start:%H:%M:%S}"
+        if window.end.time() != MIDNIGHT:
+            params["timeTo"] = f"{window.end:%H:%M:%S}"
+        for setting, parameter in self.parameters.items():
+            value = config.get(setting)
+            if value is True:
+                params[parameter] = "true"
+            elif value not in {None, False}:
+                params[parameter] = self.own_date if value == "request" else str(value)
+        return params
+
+
+@dataclass
+class Site:
+    """One site, or all that the token may see, and what is known of it in this run.
+
+    Attributes:
+        id: The site's id; None for all.
+        label: Names it in messages, with its stream.
+        decoder: Decodes its answers.
+        warned: What has been warned of.
+    """
+
+    id: int | None
+    label: str
+    decoder: RecordDecoder
+    warned: set[str] = field(default_factory=set)
+
+
+class Reader:
+    """Asks for windows of a journal and reads what comes."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        key: str,
+        config: Mapping[str, Any],
+        client: Client,
+        warn: Callable[[str], None],
+        on_call: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            journal: The journal.
+            key: The name of its records' id.
+            config: The settings.
+            client: Asks the API.
+            warn: Called with what the user should know.
+            on_call: Called for each call.
+        """
+        self._journal = journal
+        self._key = key
+        self._config = config
+        self._client = client
+        self._on_call = on_call
+        self.warn = warn
+        self.length = WindowLength(timedelta(days=config["window_days"]))
+        self.may_be_capped = not journal.page_size
+
+    def read(self, site: Site, window: DateWindow) -> list[Part]:
+        """Ask for a window, in parts if need be. Safe to call from threads."""
+        try:
+            return read_parts(
+                lambda piece, tries: self._ask(site, piece, tries), window, self.length, self.warn
+            )
+        except QuotaExhaustedError as error:
+            error.site = site.id
+            raise
+
+    def read_sample(self, site: Site, window: DateWindow) -> list[Part]:
+        """Ask for a window in a single call; of pages, the first is enough."""
+        return [Part(window, self._get(site, window, MAX_TRIES, 1))]
+
+    def read_number(self, number: str) -> Answer | None:
+        """Ask for one record by its number; None if the API does not know it."""
+        path, label = f"{self._journal.path}/{quote(number, safe='')}", f"Request {number}"
+        try:
+            return self._client.get(path, {}, label, expected="single", on_call=self._on_call)
+        except NotFoundError:
+            return None
+
+    def _ask(self, site: Site, window: DateWindow, tries: int) -> list[Part]:
+        if not self._journal.page_size:
+            return [Part(window, self._get(site, window, tries))]
+
+        def warn(message: str) -> None:
+            self.warn(f"{site.label}, window {window}: {message}")
+
+        return read_pages(
+            lambda page: self._get(site, window, tries, page), self._key, window, warn
+        )
+
+    def _get(self, site: Site, window: DateWindow, tries: int, page: int = 0) -> Answer:
+        params = self._journal.query(self._config, site.id, window)
+        if self._journal.page_size:
+            params |= {"page": str(page), "limit": str(self._journal.page_size)}
+        return self._client.get(
+            self._journal.path.format(site=site.id),
+            params,
+            f"{site.label}, window {window}",
+            expected="page" if self._journal.page_size else "array",
+            heavy_tries=tries,
+            on_call=self._on_call,
+        )
+
+
+@dataclass
+class Window:
+    """A window that the API has answered, to be read once.
+
+    Attributes:
+        site: Whose it is.
+        window: The period.
+        parts: The answers.
+        kept: Timestamps between which records are wanted: first, and first that is not.
+        rows: Rows by what became of them.
+    """
+
+    reader: Reader
+    site: Site
+    window: DateWindow
+    parts: list[Part]
+    kept: tuple[str, str]
+    nearby: tuple[str, str]
+    rows: Counter[str] = field(default_factory=Counter)
+    _known: set[tuple[int, int]] | None = None
+
+    @property
+    def received(self) -> datetime:
+        """When the first of its answers arrived."""
+        return min(part.answer.received for part in self.parts)
+
+    def records(self) -> Iterator[Any]:
+        """Yield the records that were asked for, each once.
+
+        Raises:
+            FatalAPIError: If the answers cannot be read.
+        """
+        if len(self.parts) > 1 or not self.parts[0].is_unique:
+            self._known = set()
+        try:
+            for part in self.parts:
+                yield from self._read(part)
+        except UnusableRecordError as error:
+            hint = " Set `site_ids`." if "`siteId`" in str(error) else ""
+            msg = f"{self.site.label}, window {self.window}: {error}.{hint}"
+            raise FatalAPIError(msg) from None
+        finally:
+            close(self.parts)
+
+    def _read(self, part: Part, failures: int = 0) -> Iterator[Any]:
+        mine, known = self.site.id, self._known
+        low, high = max(self.kept[0], self.nearby[0]), min(self.kept[1], self.nearby[1])
+        body = part.answer.body
+        start = body.tell()
+        came = written = 0
+        try:
+            for (site, key, moment), record in self.site.decoder.records(body):
+                came += 1
+                if (
+                    known is None and low <= moment < high and (mine is None or site == mine)
+                ) or self._is_wanted(part, start, site, key, moment):
+                    written += 1
+                    yield record
+        except BrokenAnswerError as error:
+            yield from self._read_again(part, error, failures + 1)
+            return
+        finally:
+            self.rows["written"] += written
+        if came and came % SUSPICIOUS_ROWS == 0 and self.reader.may_be_capped:
+            yield from self._read_halves(part, start, came)
+
+    def _is_wanted(self, part: Part, start: int, site: int, key: int, moment: str) -> bool:
+        """Return whether a record was asked for and did not come before; count it if not."""
+        if self.site.id is not None and site != self.site.id:
+            return self._leave_out("of other sites", "the answer holds records of other sites")
+        if moment < OLDEST_MOMENT:
+            raise FatalAPIError(self._wrong_unit(part, start))
+        if not self.nearby[0] <= moment < self.nearby[1]:
+            return self._leave_out(
+                "of other dates", "the answer holds records that are dated outside the window"
+            )
+        if not self.kept[0] <= moment < self.kept[1]:
+            return self._leave_out("outside start_date and end_date")
+        if self._known is not None:
+            if (site, key) in self._known:
+                return self._leave_out("came before")
+            self._known.add((site, key))
+        return True
+
+    def _leave_out(self, reason: str, warning: str = "") -> bool:
+        self.rows[reason] += 1
+        if warning and reason not in self.site.warned:
+            self.site.warned.add(reason)
+            self.reader.warn(
+                f"{self.site.label}, window {self.window}: {warning}, which are left out."
+            )
+        return False
+
+    def _wrong_unit(self, part: Part, start: int) -> str:
+        part.answer.body.seek(start)
+        moments = [moment for (*_, moment), _ in self.site.decoder.records(part.answer.body)]
+        return (
+            f"{self.site.label}, window {part.window}: the records are dated from {min(moments)} "
+            f"to {max(moments)}, before Calltouch was. The API seems to count in another unit now."
+        )
+
+    def _read_again(self, part: Part, error: BrokenAnswerError, failures: int) -> Iterator[Any]:
+        """Ask once more for an answer that broke while it was read, then for its halves.
+
+        Records of it that were written before the break are written again: at least once.
+        """
+        message = f"{self.site.label}, window {part.window}: {error}."
+        pieces = halves(part.window) if failures >= HEAVY_TRIES else []
+        if failures >= MAX_TRIES:
+            msg = f"{message} Gave up after {failures} tries."
+            raise FatalAPIError(msg)
+        self.reader.warn(f"{message} {'Halving the window' if pieces else 'Trying again'}.")
+        if pieces:
+            self.reader.length.failed(part.window)
+        for piece in pieces or [part.window]:
+            for again in self.reader.read(self.site, piece):
+                with again.answer.body:
+                    yield from self._read(again, 0 if pieces else failures)
+
+    def _read_halves(self, part: Part, start: int, came: int) -> Iterator[Any]:
+        """Read the halves of a part whose answer may have been cut off by the API."""
+        pieces = halves(part.window)
+        if not pieces:
+            return
+        part.answer.body.seek(start)
+        self._known = self._known or set()
+        self._known |= {
+            (site, key) for (site, key, _), _ in self.site.decoder.records(part.answer.body)
+        }
+        before = self.rows["written"]
+        for piece in pieces:
+            for half in self.reader.read(self.site, piece):
+                with half.answer.body:
+                    yield from self._read(half)
+        if more := self.rows["written"] - before:
+            self.reader.length.failed(part.window)
+            self.reader.warn(
+                f"{self.site.label}, window {part.window}: the API caps its answers: of this one "
+                f"it sent {came} records and left out {more}. Its halves were asked for as well. "
+                "Set a smaller `window_days`."
+            )

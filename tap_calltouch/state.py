@@ -1,0 +1,148 @@
+"""Reads a state: which bookmarks in it are ours, and which state must be refused. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from zoneinfo import ZoneInfo
+
+from tap_calltouch.inputs import InputError
+from tap_calltouch.moments import parse_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+State = dict[str, Any]
+
+_BOOKMARK = "replication_key_value"
+# What the SDK or an older version may have put beside a bookmark.
+_KNOWN = {
+    _BOOKMARK,
+    "replication_key",
+    "partitions",
+    "progress_markers",
+    "replication_key_signpost",
+    "starting_replication_value",
+}
+_FIRST_YEAR = 2000
+_SLACK = timedelta(days=366)  # a clock may be wrong, but not by more than a year
+
+
+class ReadState(NamedTuple):
+    """A state that this tap can go on from.
+
+    Attributes:
+        state: With `bookmarks` of the tap's streams.
+        warnings: What the user should know.
+    """
+
+    state: State
+    warnings: list[str]
+
+
+def read_state(value: Any, streams: Mapping[str, str]) -> ReadState:
+    """Read a state from wherever it was kept.
+
+    Args:
+        value: Any JSON value.
+        streams: The replication key of each stream, by name.
+
+    Returns:
+        The state.
+
+    Raises:
+        InputError: If it is not empty and not one of this tap: to start over is for the user to
+            decide.
+    """
+    warnings: list[str] = []
+    state = _unwrap(value, warnings)
+    if not state:
+        return ReadState({}, warnings)
+    bookmarks = state.get("bookmarks")
+    if not isinstance(bookmarks, dict) or (bookmarks and not bookmarks.keys() & streams.keys()):
+        _refuse(f"it has no `bookmarks` of {' or '.join(streams)}")
+    own = {
+        name: _read_stream(name, bookmarks[name], key, warnings)
+        for name, key in streams.items()
+        if name in bookmarks
+    }
+    return ReadState({"bookmarks": {**bookmarks, **own}}, warnings)
+
+
+def _unwrap(value: Any, warnings: list[str]) -> State:
+    match value:
+        case {"singer_state": inner}:
+            warnings.append("The state stands inside `singer_state`, as Meltano keeps it.")
+            return _unwrap(inner, warnings)
+        case {"type": "STATE", "value": inner}:
+            warnings.append("The state stands inside a STATE message.")
+            return _unwrap(inner, warnings)
+        case dict():
+            return value
+        case _:
+            _refuse("it is not a JSON object")
+
+
+def _read_stream(name: str, entry: Any, key: str, warnings: list[str]) -> State:
+    partitions = entry.get("partitions", []) if isinstance(entry, dict) else None
+    if not isinstance(partitions, list):
+        _refuse(f"`bookmarks.{name}` must be an object")
+    own = {**_read_bookmark(name, entry, key)}
+    if "partitions" in entry:
+        by_site: dict[int, State] = {}
+        for partition in partitions:
+            site = _read_site(name, partition)
+            read = {**_read_bookmark(name, partition, key), "context": {"siteId": site}}
+            if site in by_site:
+                warnings.append(
+                    f"The state has two bookmarks of stream {name}, site {site}; "
+                    "the earlier one counts."
+                )
+                read = min(by_site[site], read, key=_instant_of)
+            by_site[site] = read
+        own["partitions"] = list(by_site.values())
+    return own
+
+
+def _read_site(name: str, partition: Any) -> int:
+    match partition:
+        case {"context": {"siteId": int() | str() as site}} if str(site).strip().isdecimal():
+            return int(site)
+        case _:
+            _refuse(f"each partition of `bookmarks.{name}` needs a `context` with a `siteId`")
+
+
+def _read_bookmark(name: str, entry: State, key: str) -> State:
+    found = entry.get("replication_key") or key
+    if found != key:
+        _refuse(f"`bookmarks.{name}` is of the replication key {found!r}, not {key!r}")
+    if not entry.keys() & _KNOWN and entry.keys() - {"context"}:
+        _refuse(f"`bookmarks.{name}` has no `{_BOOKMARK}`")
+    if entry.get(_BOOKMARK) is None:
+        return entry
+    try:
+        year = _instant_of(entry).year
+        is_plausible = year >= _FIRST_YEAR
+        is_plausible &= _instant_of(entry) < datetime.now(timezone.utc) + _SLACK
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        is_plausible = False
+    if not is_plausible:
+        shown = json.dumps(entry[_BOOKMARK])[:60]
+        _refuse(f"the `{_BOOKMARK}` {shown} in `bookmarks.{name}` is no usable date-time")
+    return entry
+
+
+def _instant_of(entry: State) -> datetime:
+    value = entry.get(_BOOKMARK)
+    if value is None:
+        return datetime.min.replace(tzinfo=timezone.utc)
+    return parse_moment(value, ZoneInfo("UTC"))
+
+
+def _refuse(problem: str) -> NoReturn:
+    msg = (
+        f"The state is not one of tap-calltouch: {problem}. Correct it, or remove it to load "
+        "everything again from `start_date`."
+    )
+    raise InputError(msg)
