@@ -17,9 +17,6 @@ from tap_calltouch.tap import TapCalltouch
 
 VARIANT = "tap-calltouch"
 LOGO = "/assets/logos/extractors/calltouch.svg"
-# Meltano 4.4 stops with a traceback when a setting of kind `decimal` comes from the environment;
-# the tap also takes a number given as text.
-KINDS = {"number": "string"}
 
 
 def about() -> dict[str, Any]:
@@ -116,7 +113,6 @@ def _setting(name: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
         return [item for part in parts for item in _setting(f"{name}.{part}", parts[part])]
     types = schema.get("type", ["string"])
     kind = next(item for item in types if item != "null")
-    kind = KINDS.get(kind, kind)
     setting: dict[str, Any] = {
         "name": name,
         "label": schema["title"],

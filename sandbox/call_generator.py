@@ -64,7 +64,8 @@ def _plans(
     """Plan a day's calls, in the order in which they end: that is when a call gets its id."""
     written = [request for request in requests if request["session"]]
     moments: list[tuple[int, Record | None]] = []
-    for request in rand.sample(written, min(len(written), count // 4)):
+    # A quarter of the calls, whose fraction counts on some days only.
+    for request in rand.sample(written, min(len(written), (count + rand.randrange(4)) // 4)):
         second = request["date"] // 1000 - start + rand.randrange(60, 7200)
         if second < 86_400:
             moments.append((second, request))

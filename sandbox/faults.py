@@ -74,7 +74,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def is_later_page(call: Call) -> bool:
     """Return whether a call asks for a page after the first: when a journal can have drifted."""
-    return int(call.params.get("page", "1")) > 1
+    return call.params.get("page", "1") != "1"
 
 
 class Fault:
