@@ -46,6 +46,15 @@ def test_every_setting_and_field_has_russian_words() -> None:
             assert described != russian_described, name
 
 
+def test_no_russian_words_are_left_over() -> None:
+    words = yaml.safe_load((ROOT / "docs" / "ru.yml").read_text(encoding="utf-8"))
+    schemas = [path.stem for path in ROOT.glob("schemas/*.json")]
+    assert sorted(words["streams"]) == sorted(words["fields"]) == sorted(schemas)
+    assert set(words["settings"]) == {setting["name"] for setting in plugin.settings()}
+    rows = re.findall(r"^\| `(.+?)` \|", tables("en")["fields"], re.MULTILINE)
+    assert sorted(rows) == sorted(name for stream in words["fields"].values() for name in stream)
+
+
 def test_docs_import_nothing_of_the_tests() -> None:
     for path in (ROOT / "docs").glob("*.py"):
         assert not re.search(r"^\s*(from|import) tests\b", path.read_text("utf-8"), re.MULTILINE)
