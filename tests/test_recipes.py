@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,8 @@ import yaml
 from psycopg.rows import dict_row
 
 from sandbox import Journal, Sandbox
-from tests.support.meltano_project import JSONL, POSTGRES, ROOT, Project, expected, postgres
+from tests.support.meltano_project import BIN, JSONL, POSTGRES, ROOT, Project, expected, postgres
+from tests.support.pages import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +54,18 @@ def follow(project: Project, recipe: str) -> None:
         project.tap["config"] |= changes.pop("config", {})
         project.tap.update(changes)
     project.write()
+
+
+def run_command(project: Project, heading: str, **variables: str) -> None:
+    """Run the command below a heading of the page in the project's folder."""
+    (command,) = [
+        block.text for block in blocks("docs/recipes.md", heading) if block.language == "sh"
+    ]
+    environment = {name: value for name, value in os.environ.items() if name[:7] != "MELTANO"}
+    environment["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-e", "-c", command], cwd=project.path, env=environment | variables, check=True
+    )
 
 
 def lines(project: Project, stream: str = "requests") -> list[Row]:
@@ -114,13 +129,8 @@ def test_two_accounts_are_loaded_side_by_side(project: Project, journal: Journal
         # Only for the test: each account is a server of its own.
         project.content["plugins"]["extractors"][2]["config"]["api_url"] = south.url
         project.write()
-        project.run(
-            "tap-calltouch--north",
-            JSONL.name,
-            tap="tap-calltouch--south",
-            NORTH_API_TOKEN=Sandbox.token,
-            SOUTH_API_TOKEN="south",
-        )
+        tokens = {"NORTH_API_TOKEN": Sandbox.token, "SOUTH_API_TOKEN": "south"}
+        run_command(project, "Load several accounts", **tokens)
         assert {call.params["siteId"] for call in south.calls} == {"202"}
     assert keys(lines(project)) == expected(journal).keys()
 
@@ -130,9 +140,7 @@ def test_one_month_is_reloaded_beside_the_usual_state(
 ) -> None:
     project.run(TAP_CALLTOUCH_START_DATE="2024-03-01")
     (project.path / "requests.jsonl").unlink()
-    # February, while the usual runs are in March.
-    month = {"TAP_CALLTOUCH_START_DATE": "2024-02-01", "TAP_CALLTOUCH_END_DATE": "2024-02-29"}
-    project.run("--full-refresh", "--state-id-suffix=reload", **month)
+    run_command(project, "Load one month again")  # February, while the usual runs are in March
     february = [key for key, row in expected(journal).items() if row["date"] < "2024-02-29T21"]
     assert keys(lines(project)) == set(february)
     sandbox.calls.clear()
@@ -144,10 +152,10 @@ def test_one_month_is_reloaded_beside_the_usual_state(
 def test_single_requests_are_reloaded_by_number(
     project: Project, journal: Journal, sandbox: Sandbox
 ) -> None:
-    numbers = [record["requestNumber"] for record in journal.records(101)[:2]]
-    project.run("--state-id-suffix=reload", TAP_CALLTOUCH_REQUEST_NUMBERS=json.dumps(numbers))
-    assert [row["requestNumber"] for row in lines(project)] == numbers
-    assert len(sandbox.calls) == 2
+    journal.records(101)[5]["requestNumber"] = "145507"
+    run_command(project, "Load single requests again")
+    assert [row["requestNumber"] for row in lines(project)] == ["145507"]
+    assert len(sandbox.calls) == 1
 
 
 def test_batch_files_are_loaded(tmp_path: Path, sandbox: Sandbox, journal: Journal) -> None:
