@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,7 +16,16 @@ import yaml
 from psycopg.rows import dict_row
 
 from sandbox import Journal, Sandbox
-from tests.support.meltano_project import BIN, JSONL, POSTGRES, ROOT, Project, expected, postgres
+from tests.support.meltano_project import (
+    BIN,
+    JSONL,
+    POSTGRES,
+    ROOT,
+    Project,
+    expected,
+    finish,
+    postgres,
+)
 from tests.support.pages import blocks
 
 if TYPE_CHECKING:
@@ -77,6 +87,20 @@ def keys(rows: list[Row]) -> set[tuple[int, int]]:
     found = {(row["siteId"], row["requestId"]) for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+def test_token_and_sites_are_checked_by_one_call_for_each_site_and_stream(
+    project: Project, sandbox: Sandbox
+) -> None:
+    run_command(project, "Check token and sites")
+    asked = [
+        (call.journal, call.params.get("siteId") or call.path.split("/")[-3])
+        for call in sandbox.calls
+    ]
+    journals = {journal for journal, _ in asked}
+    assert sorted(asked) == sorted(product(journals, ("101", "202")))
+    with project.start("config", "test", "tap-calltouch") as process:
+        assert "configuration is valid" in finish(process)
 
 
 def test_phones_and_addresses_leave_the_machine_only_as_hashes(
