@@ -168,7 +168,7 @@ class Maker:
                     "orderSum": money,
                     "orderStatus": status,
                     "orderComments": self.pick(pools.ORDER_COMMENTS),
-                    "session": {**session, "additionalTags": []},
+                    "session": {key: session[key] for key in SAMPLE["session"]},
                 }
             )
         return orders

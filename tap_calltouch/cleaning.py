@@ -143,8 +143,10 @@ class _UnconvertibleError(ValueError):
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return _UNSTORABLE.sub(_REPLACEMENT, value)
-    if isinstance(value, (dict, list)) or (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _UnconvertibleError
+    if isinstance(value, (dict, list)):
+        return json.dumps(_to_anything(value), ensure_ascii=False)
     return str(value) if type(value) is int else json.dumps(value)
 
 

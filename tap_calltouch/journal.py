@@ -5,23 +5,21 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from itertools import repeat
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 from singer_sdk import SchemaDirectory, Stream, metrics
 from singer_sdk.batch import Batcher
-from singer_sdk.exceptions import FatalAPIError, MapExpressionError
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_calltouch.answers import QuotaExhaustedError
 from tap_calltouch.drift import Drift
 from tap_calltouch.inputs import InputError
+from tap_calltouch.maps import map_records, transform
 from tap_calltouch.moments import (
     DAY,
     next_bookmark,
@@ -32,7 +30,7 @@ from tap_calltouch.moments import (
 )
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
-from tap_calltouch.reading import OLDEST_MOMENT, Reader, Site, Window
+from tap_calltouch.reading import Reader, Scope, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import shape_of
 from tap_calltouch.windows import cut, whole_days
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib.catalog import Catalog, SelectionMask
     from singer_sdk.tap_base import Tap
 
@@ -49,14 +46,12 @@ if TYPE_CHECKING:
     from tap_calltouch.messages import BlockWriter
     from tap_calltouch.reading import Journal
     from tap_calltouch.structs import Schema
-    from tap_calltouch.windows import DateWindow
 
 _HERE = Path(__file__).parent
 # The wheel carries the folder inside the package; in a checkout it stands beside it.
 SCHEMAS = SchemaDirectory(
     next(path for path in (_HERE / "schemas", _HERE.parent / "schemas") if path.is_dir())
 )
-_LAST_MOMENT = "~"  # behind every timestamp
 
 #: Records, and when they arrived.
 Delivery = tuple["Iterable[Any]", datetime]
@@ -82,6 +77,10 @@ class JournalStream(Stream):
         self._state_writer = tap.state_writer
         self._started = datetime.fromtimestamp(tap.initialized_at / 1000, tz=timezone.utc)
         self._drift = Drift()
+
+    @cached_property
+    def _scope(self) -> Scope:
+        return Scope.of(self.config, self._started)
 
     # What the SDK asks of a stream.
 
@@ -139,10 +138,9 @@ class JournalStream(Stream):
             raise FatalAPIError(msg)
         batcher = Batcher(self.tap_name, self.name, batch_config)
         for records, _ in self._deliveries():
-            for manifest in batcher.get_batches(record for _, record in self._transform(records)):
+            mapped = (record for _, record in transform(records, self.stream_maps))
+            for manifest in batcher.get_batches(mapped):
                 yield batch_config.encoding, manifest
-
-    # Records to messages.
 
     def _write(self, records: Iterable[Any], received: datetime) -> int:
         """Write records as messages, and return how many there were."""
@@ -151,33 +149,11 @@ class JournalStream(Stream):
             message["version"] = int(self._started.timestamp())
         limit = self.ABORT_AT_RECORD_COUNT
         number = 0
-        for number, (stream, record) in enumerate(self._mapped(records), start=1):
+        for number, (stream, record) in enumerate(map_records(records, self.stream_maps), start=1):
             if limit is None or number <= limit:
                 message["stream"], message["record"] = stream, record
                 self._writer.write_record(message)
         return number
-
-    def _mapped(self, records: Iterable[Any]) -> Iterable[tuple[str, Any]]:
-        """Yield each record with the name of its stream, mapped and flattened as is wanted."""
-        (first, *others) = self.stream_maps
-        if others or type(first) is not SameRecordTransform or first.flattening_enabled:
-            return self._transform(records)
-        return zip(repeat(first.stream_alias), records)  # nothing looks into them
-
-    def _transform(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-        for record in map(msgspec.to_builtins, records):
-            for stream_map in self.stream_maps:
-                try:
-                    mapped = stream_map.transform(record)
-                except Exception as error:  # noqa: BLE001
-                    # An expression can raise anything. A message other than the SDK's may quote
-                    # the record.
-                    cause = error if isinstance(error, MapExpressionError) else type(error).__name__
-                    msg = f"The map of stream {stream_map.stream_alias} failed: {cause}"
-                    raise FatalAPIError(msg) from None
-                if mapped is not None:
-                    _drop_ghosts(mapped, stream_map)
-                    yield stream_map.stream_alias, mapped
 
     # Windows to records.
 
@@ -186,7 +162,7 @@ class JournalStream(Stream):
 
         When the next is asked for, the one before has been written, and the bookmark moves.
         """
-        if not self.is_possible:
+        if not self.journal.is_possible(self.config):
             return
         try:
             with metrics.http_request_counter(self.name, self.journal.path) as calls:
@@ -203,13 +179,7 @@ class JournalStream(Stream):
                 else:
                     yield from self._windows(reader)
         except QuotaExhaustedError as error:
-            bookmark = self._bookmark(error.site)
-            start = f"{timestamp(bookmark)}, less the look-back" if bookmark else "the start date"
-            msg = (
-                f"{error} The daily points of the project are used up. Run again tomorrow: the "
-                f"next run will go on from {start}."
-            )
-            raise FatalAPIError(msg) from None
+            raise FatalAPIError(_advise(error, self._bookmark(error.site))) from None
         finally:
             self._writer.flush()
             for line in self._drift.report():
@@ -219,20 +189,20 @@ class JournalStream(Stream):
         sites = [self._site(site) for site in self._site_ids]
         periods = [self._period(site) for site in sites]
         progress = Progress(
-            sum(sum(1 for _ in cut(*period, reader.length)) for period in periods),
+            sum(sum(1 for _ in cut(*period, reader.length.known)) for period in periods),
             sum((end - start for start, end in periods), timedelta()),
             monotonic,
         )
         windows = (
             (site, window)
             for site, period in zip(sites, periods, strict=True)
-            for window in cut(*period, lambda: max(DAY, reader.length()))
+            for window in cut(*period, lambda: max(DAY, reader.length.next()))
         )
         read = reader.read_sample if self._is_test else reader.read
         for (site, period), parts in prefetch(lambda item: read(*item), windows, self._width):
             for part in parts:
                 self._drift.look_for_unknown(part.answer.body, self.schema)
-            window = Window(reader, site, period, parts, self._kept, self._nearby(period))
+            window = Window(reader, self._scope, site, period, parts)
             began = monotonic()
             records: Iterable[Any] = window.records()
             if self._is_test:
@@ -252,19 +222,18 @@ class JournalStream(Stream):
         site = self._site(None)
         numbers = self.config["request_numbers"]
         for number, answer in prefetch(reader.read_number, numbers, self._width):
-            records = []
-            if answer:
-                with answer.body:
-                    records = [record for _, record in site.decoder.records(answer.body)]
-                yield records, answer.received
-            if not records:
+            records = site.read_all(answer) if answer else []
+            if not answer or not records:
                 self._warn(f"The API does not know request {number!r}.")
+            else:
+                yield records, answer.received
 
     def _complete(self, site: Site, window: Window) -> None:
         """Move the bookmark, which says that all records before it are extracted."""
         if self._is_test or not self._is_incremental:
             return
-        end = min(to_instant(window.window.end, self._zone), self._end or self._started)
+        end = to_instant(window.window.end, self._scope.zone)
+        end = min(end, self._scope.end or self._started)
         state = self.get_context_state(_context(site.id))
         state["replication_key"] = self._key
         state["replication_key_value"] = timestamp(
@@ -276,13 +245,6 @@ class JournalStream(Stream):
 
     # What a sync needs to know.
 
-    @property
-    def is_possible(self) -> bool:
-        """Whether the settings say enough to ask for this journal."""
-        if self.config["request_numbers"]:
-            return self.journal.has_numbers
-        return bool(self.config["site_ids"]) or not self.journal.needs_site
-
     def _site(self, site: int | None) -> Site:
         label = f"Stream {self.name}" + ("" if site is None else f", site {site}")
         shape = shape_of(_select(self.effective_schema, self.mask), self.schema)
@@ -291,47 +253,32 @@ class JournalStream(Stream):
 
     def _period(self, site: Site) -> tuple[datetime, datetime]:
         """Decide between which wall times a site is asked for, and log why."""
-        bookmark = self._bookmark(site.id)
+        scope, bookmark = self._scope, self._bookmark(site.id)
         if self._is_incremental and not bookmark and self._has_other_bookmarks(site.id):
             self._warn(
                 f"{site.label} has no bookmark, since bookmarks with and without `site_ids` are "
                 "kept apart. Everything is loaded again."
             )
         extent = plan_extent(
-            start=self._start,
-            end=self._end,
+            start=scope.start,
+            end=scope.end,
             now=self._started,
-            zone=self._zone,
+            zone=scope.zone,
             bookmark=bookmark,
             lookback_days=self.config["lookback_days"],
             is_incremental=self._is_incremental,
             is_test=self._is_test,
         )
-        first, last = (
-            moment.astimezone(self._zone) for moment in (extent.start, extent.end or self._started)
-        )
-        days = self.config["window_days"]
-        start = f"from {first} to {last}, windows of up to {days} days ({extent.reason})"
-        self.log("%s: %s", site.label, start)
-        return whole_days(extent.start, extent.end, self._started, self._zone)
-
-    def _nearby(self, window: DateWindow) -> tuple[str, str]:
-        """Return the timestamps between which records of a window are dated, and a day more."""
-        if self.config["bind_to"] == "session":
-            return OLDEST_MOMENT, _LAST_MOMENT
-        first, last = (to_instant(wall, self._zone) for wall in (window.start, window.end))
-        return timestamp(first - DAY), timestamp(last + DAY)
-
-    @cached_property
-    def _kept(self) -> tuple[str, str]:
-        """The timestamps between which the user wants records, if their own dates select."""
-        if self.config["bind_to"] == "session":
-            return OLDEST_MOMENT, _LAST_MOMENT
-        return timestamp(self._start), timestamp(self._end) if self._end else _LAST_MOMENT
+        period = whole_days(extent.start, extent.end, self._started, scope.zone)
+        longest = timedelta(days=self.config["window_days"])
+        number = sum(1 for _ in cut(*period, lambda: longest))
+        dates = f"from {period[0]} to {period[1] if extent.end else 'now'} ({extent.reason})"
+        self.log("%s: %s windows of up to %s days %s", site.label, number, longest.days, dates)
+        return period
 
     def _bookmark(self, site: int | None) -> datetime | None:
         value = self.get_context_state(_context(site)).get("replication_key_value")
-        return parse_moment(value, self._zone) if value else None
+        return parse_moment(value, self._scope.zone) if value else None
 
     def _has_other_bookmarks(self, site: int | None) -> bool:
         """Return whether the state knows this stream by sites, or without, and now it is not so."""
@@ -352,21 +299,6 @@ class JournalStream(Stream):
         site, key = map(str, type(self).primary_keys)  # type: ignore[call-overload]
         return Identity(site, key, self._key)
 
-    @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.config["timezone"])
-
-    @cached_property
-    def _start(self) -> datetime:
-        return parse_moment(self.config["start_date"], self._zone)
-
-    @cached_property
-    def _end(self) -> datetime | None:
-        """The user's end, unless it has yet to come."""
-        value = self.config.get("end_date")
-        end = parse_moment(value, self._zone, whole_day=True) if value else self._started
-        return end if end < self._started else None
-
     @property
     def _is_test(self) -> bool:
         """Whether this is `--test`, which costs one call for each site."""
@@ -384,6 +316,14 @@ class JournalStream(Stream):
         self.log("%s", message, level=logging.WARNING)
 
 
+def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:
+    start = f"{timestamp(bookmark)}, less the look-back" if bookmark else "the start date"
+    return (
+        f"{error} The daily points of the project are used up. Run again tomorrow: the next run "
+        f"will go on from {start}."
+    )
+
+
 def _context(site: int | None) -> dict[str, Any] | None:
     return None if site is None else {"siteId": site}
 
@@ -399,11 +339,3 @@ def _select(schema: Schema, mask: SelectionMask, breadcrumb: tuple[str, ...] = (
         if mask[path]
     }
     return {**schema, "properties": selected}
-
-
-def _drop_ghosts(record: dict[str, Any], stream_map: StreamMap) -> None:
-    """Drop what the SDK's flattening leaves of an object that is null: no schema has it."""
-    if stream_map.flattening_enabled:
-        for name in record.keys() - stream_map.transformed_schema["properties"].keys():
-            if record[name] is None:
-                del record[name]

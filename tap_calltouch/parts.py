@@ -59,22 +59,19 @@ def read_parts(
         The parts, in order.
     """
     parts: list[Part] = []
-    remaining = [window]
+    piece, start = window, window.start
     try:
-        while remaining:
-            rest = remaining.pop()
-            piece = next(cut(rest.start, rest.end, length))
-            if piece.end < rest.end:
-                remaining.append(DateWindow(piece.end, rest.end))
+        while start < window.end:
             tries = MAX_TRIES if not halves(piece) else 1 if length.is_trial(piece) else HEAVY_TRIES
             try:
                 parts += ask(piece, tries)
             except HeavyAnswerError as error:
                 length.failed(piece)
                 warn(f"{error} Halving the window.")
-                remaining.append(piece)
             else:
                 length.worked(piece)
+                start = piece.end
+            piece = next(cut(start, window.end, length.known), window)
     except BaseException:
         close(parts)
         raise

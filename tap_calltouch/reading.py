@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from singer_sdk.exceptions import FatalAPIError
 
@@ -14,12 +16,14 @@ from tap_calltouch.answers import NotFoundError, QuotaExhaustedError
 from tap_calltouch.blocks import BrokenAnswerError
 from tap_calltouch.cleaning import UnusableRecordError
 from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES
-from tap_calltouch.moments import MIDNIGHT
+from tap_calltouch.moments import DAY, MIDNIGHT, parse_moment, timestamp, to_instant
 from tap_calltouch.parts import Part, close, read_pages, read_parts
 from tap_calltouch.windows import DateWindow, WindowLength, halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from typing_extensions import Self
 
     from tap_calltouch.answers import Answer
     from tap_calltouch.client import Client
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 SUSPICIOUS_ROWS = 1000
 # Calltouch is younger. An older date is one that is read in the wrong unit.
 OLDEST_MOMENT = "2000"
+_LAST_MOMENT = "~"  # behind every timestamp
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ class Journal:
     def needs_site(self) -> bool:
         """Whether nothing can be asked for without naming a site."""
         return "{site}" in self.path
+
+    def is_possible(self, config: Mapping[str, Any]) -> bool:
+        """Return whether the settings say enough to ask for this journal."""
+        if config["request_numbers"]:
+            return self.has_numbers
+        return bool(config["site_ids"]) or not self.needs_site
 
     def query(
         self, config: Mapping[str, Any], site: int | None, window: DateWindow
@@ -88,6 +99,50 @@ class Journal:
         return params
 
 
+@dataclass(frozen=True)
+class Scope:
+    """Which records the user wants, by their dates.
+
+    Attributes:
+        zone: The zone of dates without an offset, and of the days asked for.
+        start: First instant.
+        end: First instant that is not wanted any more; None if it has yet to come.
+        is_by_session: Whether the dates are those of sessions, so that a record may have any.
+    """
+
+    zone: ZoneInfo
+    start: datetime
+    end: datetime | None
+    is_by_session: bool
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], started: datetime) -> Self:
+        """Read the settings of a run that began at an instant."""
+        zone = ZoneInfo(config["timezone"])
+        value = config.get("end_date")
+        end = parse_moment(value, zone, whole_day=True) if value else started
+        return cls(
+            zone,
+            parse_moment(config["start_date"], zone),
+            end if end < started else None,
+            config["bind_to"] == "session",
+        )
+
+    @property
+    def kept(self) -> tuple[str, str]:
+        """The timestamps between which records are wanted."""
+        if self.is_by_session:
+            return OLDEST_MOMENT, _LAST_MOMENT
+        return timestamp(self.start), timestamp(self.end) if self.end else _LAST_MOMENT
+
+    def nearby(self, window: DateWindow) -> tuple[str, str]:
+        """Return the timestamps between which an answer for a window is dated, and a day more."""
+        if self.is_by_session:
+            return OLDEST_MOMENT, _LAST_MOMENT
+        first, last = (to_instant(wall, self.zone) for wall in (window.start, window.end))
+        return timestamp(first - DAY), timestamp(last + DAY)
+
+
 @dataclass
 class Site:
     """One site, or all that the token may see, and what is known of it in this run.
@@ -103,6 +158,11 @@ class Site:
     label: str
     decoder: RecordDecoder
     warned: set[str] = field(default_factory=set)
+
+    def read_all(self, answer: Answer) -> list[Any]:
+        """Return all records of a small answer."""
+        with answer.body:
+            return [record for _, record in self.decoder.records(answer.body)]
 
 
 class Reader:
@@ -188,19 +248,19 @@ class Window:
     """A window that the API has answered, to be read once.
 
     Attributes:
-        site: Whose it is.
+        reader: Asks for more if need be.
+        scope: Which records are wanted.
+        site: Whose they are.
         window: The period.
         parts: The answers.
-        kept: Timestamps between which records are wanted: first, and first that is not.
         rows: Rows by what became of them.
     """
 
     reader: Reader
+    scope: Scope
     site: Site
     window: DateWindow
     parts: list[Part]
-    kept: tuple[str, str]
-    nearby: tuple[str, str]
     rows: Counter[str] = field(default_factory=Counter)
     _known: set[tuple[int, int]] | None = None
 
@@ -229,7 +289,7 @@ class Window:
 
     def _read(self, part: Part, failures: int = 0) -> Iterator[Any]:
         mine, known = self.site.id, self._known
-        low, high = max(self.kept[0], self.nearby[0]), min(self.kept[1], self.nearby[1])
+        low, high = self._dates
         body = part.answer.body
         start = body.tell()
         came = written = 0
@@ -249,17 +309,26 @@ class Window:
         if came and came % SUSPICIOUS_ROWS == 0 and self.reader.may_be_capped:
             yield from self._read_halves(part, start, came)
 
+    @cached_property
+    def _nearby(self) -> tuple[str, str]:
+        return self.scope.nearby(self.window)
+
+    @cached_property
+    def _dates(self) -> tuple[str, str]:
+        (first, last), (low, high) = self.scope.kept, self._nearby
+        return max(first, low), min(last, high)
+
     def _is_wanted(self, part: Part, start: int, site: int, key: int, moment: str) -> bool:
         """Return whether a record was asked for and did not come before; count it if not."""
         if self.site.id is not None and site != self.site.id:
             return self._leave_out("of other sites", "the answer holds records of other sites")
         if moment < OLDEST_MOMENT:
             raise FatalAPIError(self._wrong_unit(part, start))
-        if not self.nearby[0] <= moment < self.nearby[1]:
+        if not self._nearby[0] <= moment < self._nearby[1]:
             return self._leave_out(
                 "of other dates", "the answer holds records that are dated outside the window"
             )
-        if not self.kept[0] <= moment < self.kept[1]:
+        if not self._dates[0] <= moment < self._dates[1]:
             return self._leave_out("outside start_date and end_date")
         if self._known is not None:
             if (site, key) in self._known:

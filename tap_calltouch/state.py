@@ -70,7 +70,7 @@ def read_state(value: Any, streams: Mapping[str, str]) -> ReadState:
     return ReadState({"bookmarks": {**bookmarks, **own}}, warnings)
 
 
-def _unwrap(value: Any, warnings: list[str]) -> State:
+def _unwrap(value: Any, warnings: list[str]) -> State:  # noqa: RET503 - _refuse does not return
     match value:
         case {"singer_state": inner}:
             warnings.append("The state stands inside `singer_state`, as Meltano keeps it.")
@@ -105,7 +105,7 @@ def _read_stream(name: str, entry: Any, key: str, warnings: list[str]) -> State:
     return own
 
 
-def _read_site(name: str, partition: Any) -> int:
+def _read_site(name: str, partition: Any) -> int:  # noqa: RET503 - _refuse does not return
     match partition:
         case {"context": {"siteId": int() | str() as site}} if str(site).strip().isdecimal():
             return int(site)

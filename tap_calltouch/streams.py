@@ -6,7 +6,7 @@ from singer_sdk import StreamSchema
 
 from tap_calltouch.journal import SCHEMAS, JournalStream
 from tap_calltouch.reading import Journal
-from tap_calltouch.settings import REQUEST_PARAMETERS
+from tap_calltouch.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 
 
 class Requests(JournalStream):
@@ -26,4 +26,21 @@ class Requests(JournalStream):
     )
 
 
-STREAMS: tuple[type[JournalStream], ...] = (Requests,)
+class Calls(JournalStream):
+    """The calls journal (журнал звонков), by what real answers show."""
+
+    name = "calls"
+    primary_keys = ("siteId", "callId")
+    replication_key = "timestamp"
+    schema = StreamSchema(SCHEMAS)
+    journal = Journal(
+        path="/{site}/calls-diary/calls",
+        dates="%d/%m/%Y",
+        parameters=CALL_PARAMETERS,
+        unit="s",
+        own_date="call",
+        page_size=1000,
+    )
+
+
+STREAMS: tuple[type[JournalStream], ...] = (Calls, Requests)

@@ -124,7 +124,7 @@ class TapCalltouch(Tap):
 
     def _deselect_impossible_streams(self) -> None:
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
-            if stream.selected and not stream.is_possible:
+            if stream.selected and not stream.journal.is_possible(self.config):
                 stream.selected = False
                 self.logger.info(
                     "Stream %s is left out: it needs `site_ids`, and no `request_numbers`.",

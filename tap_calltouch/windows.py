@@ -114,28 +114,32 @@ class WindowLength:
     """
 
     def __init__(self, longest: timedelta) -> None:
-        self._longest = self._known = longest
+        self._longest = self._length = longest
         self._good = 0
 
-    def __call__(self) -> timedelta:
+    def known(self) -> timedelta:
+        """Return the longest window that may be expected to work."""
+        return self._length
+
+    def next(self) -> timedelta:
         """Return the length of the next window, now and then twice as long as what worked."""
-        if self._known < self._longest and self._good >= GOOD_WINDOWS:
+        if self._length < self._longest and self._good >= GOOD_WINDOWS:
             self._good = 0
-            doubled = 2 * self._known
-            return min(self._longest, DAY if self._known < DAY < doubled else doubled)
-        return self._known
+            doubled = 2 * self._length
+            return min(self._longest, DAY if self._length < DAY < doubled else doubled)
+        return self._length
 
     def is_trial(self, window: DateWindow) -> bool:
         """Return whether a window is longer than what worked before."""
-        return window.length > self._known
+        return window.length > self._length
 
     def worked(self, window: DateWindow) -> None:
         """Note that a window was answered."""
         self._good += 1
-        if window.length > self._known:
-            self._known, self._good = min(window.length, self._longest), 0
+        if window.length > self._length:
+            self._length, self._good = min(window.length, self._longest), 0
 
     def failed(self, window: DateWindow) -> None:
         """Note that a window was too heavy."""
-        self._known = min([self._known, *(half.length for half in halves(window))])
+        self._length = min([self._length, *(half.length for half in halves(window))])
         self._good = 0
