@@ -17,13 +17,14 @@ from docs import plugin
 from sandbox import Fault, Journal, Sandbox
 from tests.support.meltano_project import BIN, JSONL, install
 from tests.support.pages import ROOT, blocks, sections
-from tests.support.tap import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SITE = 12345
+#: The id of the records of each stream.
+IDS = {"calls": "callId", "requests": "requestId"}
 #: Each page in both languages.
 PAIRS = {
     "README.md": "README.ru.md",
@@ -40,7 +41,7 @@ def sandbox() -> Iterator[Sandbox]:
     today = datetime.now(timezone.utc).date()
     first_day = max(date(2024, 1, 1), today - timedelta(days=20))
     journal = Journal((SITE,), first_day, today - timedelta(days=1), per_day=3, sample=False)
-    with Sandbox(journal, token="your-token") as sandbox:
+    with Sandbox(journal, journal.calls(per_day=3), token="your-token") as sandbox:
         yield sandbox
 
 
@@ -79,9 +80,30 @@ def succeed(script: str, folder: Path, environment: dict[str, str]) -> None:
     assert status == 0, output
 
 
-def loaded(*files: Path) -> list[tuple[int, int]]:
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    return keys([json.loads(line) for line in lines])
+def keys(stream: str, records: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    return sorted((record["siteId"], record[IDS[stream]]) for record in records)
+
+
+def loaded(folder: Path) -> dict[str, list[tuple[int, int]]]:
+    """Return the keys of what target-jsonl wrote into a folder, by stream."""
+    return {
+        stream: keys(
+            stream,
+            [
+                json.loads(line)
+                for path in folder.glob(f"{stream}*.jsonl")
+                for line in path.read_text(encoding="utf-8").splitlines()
+            ],
+        )
+        for stream in IDS
+    }
+
+
+def expected(sandbox: Sandbox) -> dict[str, list[tuple[int, int]]]:
+    return {
+        "calls": keys("calls", sandbox.call_journal.records()),
+        "requests": keys("requests", sandbox.journal.records()),
+    }
 
 
 def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
@@ -90,12 +112,11 @@ def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_pat
     folder = tmp_path / "my-calltouch"
     (folder / "meltano.yml").write_text(project.text, encoding="utf-8")
     succeed(load.text, folder, newcomer)
-    files = {path.stem: path for path in (folder / "output").glob("*.jsonl")}
-    assert loaded(files["requests"]) == keys(sandbox.journal.records())
+    assert loaded(folder / "output") == expected(sandbox)
     settings = {"TAP_CALLTOUCH_API_TOKEN": "your-token", "TAP_CALLTOUCH_SITE_IDS": f"[{SITE}]"}
     sandbox.calls.clear()
     succeed("meltano invoke tap-calltouch --test", folder, newcomer | settings)
-    assert sorted(call.journal for call in sandbox.calls) == sorted(files)
+    assert sorted(call.journal for call in sandbox.calls) == ["calls", "requests"]
 
 
 def test_pipe_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
@@ -106,7 +127,7 @@ def test_pipe_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: 
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     (tmp_path / "load.sh").write_text(load.text, encoding="utf-8")
     succeed("bash load.sh", tmp_path, newcomer)
-    assert loaded(*tmp_path.glob("requests*.jsonl")) == keys(sandbox.journal.records())
+    assert loaded(tmp_path) == expected(sandbox)
     first_run = len(sandbox.calls)
     succeed("bash load.sh", tmp_path, newcomer)
     assert 0 < len(sandbox.calls) - first_run < first_run  # the look-back only
@@ -146,8 +167,8 @@ def test_pipe_never_loses_the_state(
     sandbox.faults.append(Fault("html", lambda _: len(sandbox.calls) > 2))
     status, half = load()
     assert status == 1
+    assert bookmarks(half).keys() == {"calls"}
     sandbox.faults.clear()
-    assert instants(half)
 
     assert load(window_days="many") == (1, half)
     assert load(target=tmp_path / "nowhere") == (127, half)
@@ -159,16 +180,20 @@ def test_pipe_never_loses_the_state(
 
     status, whole = load()
     assert status == 0
-    assert instants(whole) > instants(half)
-    assert set(loaded(*tmp_path.glob("requests*.jsonl"))) == set(keys(sandbox.journal.records()))
+    assert bookmarks(whole).keys() == {"calls", "requests"}
+    assert bookmarks(whole)["calls"] > bookmarks(half)["calls"]
+    found = loaded(tmp_path)
+    assert {stream: sorted(set(rows)) for stream, rows in found.items()} == expected(sandbox)
 
 
-def instants(state: State) -> list[str]:
-    return [
-        partition["replication_key_value"]
-        for _, bookmark in sorted(state["bookmarks"].items())
-        for partition in bookmark["partitions"]
-    ]
+def bookmarks(state: State) -> dict[str, str]:
+    """Return the bookmark of each stream of the one site, where there is one."""
+    return {
+        stream: partition["replication_key_value"]
+        for stream, bookmark in state["bookmarks"].items()
+        for partition in bookmark.get("partitions", [])
+        if "replication_key_value" in partition
+    }
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
