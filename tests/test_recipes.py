@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
-from datetime import date
+from datetime import date, datetime, timezone
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from psycopg.rows import dict_row
 
-from sandbox import Journal, Sandbox
+from sandbox import Call, Journal, Sandbox
 from tests.support.meltano_project import (
     BIN,
     JSONL,
@@ -44,7 +44,7 @@ def journal() -> Journal:
 
 @pytest.fixture
 def sandbox(journal: Journal) -> Iterator[Sandbox]:
-    with Sandbox(journal) as sandbox:
+    with Sandbox(journal, journal.calls(per_day=2)) as sandbox:
         yield sandbox
 
 
@@ -78,33 +78,37 @@ def run_command(project: Project, heading: str, **variables: str) -> None:
     )
 
 
-def lines(project: Project, stream: str = "requests") -> list[Row]:
-    text = (project.path / f"{stream}.jsonl").read_text(encoding="utf-8")
+def site_of(call: Call) -> str:
+    return call.params.get("siteId") or call.path.split("/")[-3]
+
+
+def lines(project: Project, table: str = "requests") -> list[Row]:
+    text = (project.path / f"{table}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
-def keys(rows: list[Row]) -> set[tuple[int, int]]:
-    found = {(row["siteId"], row["requestId"]) for row in rows}
+def keys(rows: list[Row], name: str = "requestId") -> set[tuple[int, int]]:
+    found = {(row["siteId"], row[name]) for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+def call_keys(rows: list[Row]) -> set[tuple[int, int]]:
+    return keys(rows, "callId")
 
 
 def test_token_and_sites_are_checked_by_one_call_for_each_site_and_stream(
     project: Project, sandbox: Sandbox
 ) -> None:
     run_command(project, "Check token and sites")
-    asked = [
-        (call.journal, call.params.get("siteId") or call.path.split("/")[-3])
-        for call in sandbox.calls
-    ]
-    journals = {journal for journal, _ in asked}
-    assert sorted(asked) == sorted(product(journals, ("101", "202")))
+    asked = [(call.journal, site_of(call)) for call in sandbox.calls]
+    assert sorted(asked) == list(product(("calls", "requests"), ("101", "202")))
     with project.start("config", "test", "tap-calltouch") as process:
         assert "configuration is valid" in finish(process)
 
 
 def test_phones_and_addresses_leave_the_machine_only_as_hashes(
-    project: Project, journal: Journal
+    project: Project, journal: Journal, sandbox: Sandbox
 ) -> None:
     follow(project, "hash_pii")
     project.run(PII_SALT="соль")
@@ -123,12 +127,26 @@ def test_phones_and_addresses_leave_the_machine_only_as_hashes(
         secrets += [item["contactValue"] for item in client["contacts"]]
         assert not [secret for secret in secrets if secret in written]
 
+    calls = sandbox.call_journal.records()
+    found = {(row["siteId"], row["callId"]): row for row in lines(project, "calls")}
+    assert found.keys() == call_keys(calls)
+    written = (project.path / "calls.jsonl").read_text(encoding="utf-8")
+    gone = {"ctCallerId", "phonesInText", "phrases", "callbackInfo", "customFields", "comments"}
+    for call in calls:
+        row = found[call["siteId"], call["callId"]]
+        assert row["callerNumber"] == hashed(call["callerNumber"])
+        assert not gone & row.keys()
+        assert f'"{call["callerNumber"]}"' not in written
+        assert call["ctCallerId"] not in written
+
 
 def hashed(text: str) -> str:
     return hashlib.sha256(f"соль{text}".encode()).hexdigest()
 
 
-def test_columns_that_are_not_selected_are_not_written(project: Project, journal: Journal) -> None:
+def test_columns_that_are_not_selected_are_not_written(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
     follow(project, "drop_columns")
     project.run()
     rows = lines(project)
@@ -138,25 +156,38 @@ def test_columns_that_are_not_selected_are_not_written(project: Project, journal
     assert sessions
     assert not [session for session in sessions if "ip" in session]
     assert all(session["city"] for session in sessions)
+    calls = lines(project, "calls")
+    assert call_keys(calls) == call_keys(sandbox.call_journal.records())
+    assert not [row for row in calls if {"callerNumber", "mapVisits", "ip"} & row.keys()]
+    assert [row for row in calls if row["city"]]
 
 
-def test_the_table_can_have_another_name(project: Project, journal: Journal) -> None:
+def test_the_tables_can_have_other_names(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
     follow(project, "rename")
     project.run()
     assert keys(lines(project, "calltouch_requests")) == expected(journal).keys()
-    assert not (project.path / "requests.jsonl").exists()
+    calls = lines(project, "calltouch_calls")
+    assert call_keys(calls) == call_keys(sandbox.call_journal.records())
+    tables = {path.stem for path in project.path.glob("*.jsonl")}
+    assert tables == {"calltouch_calls", "calltouch_requests"}
 
 
-def test_two_accounts_are_loaded_side_by_side(project: Project, journal: Journal) -> None:
+def test_two_accounts_are_loaded_side_by_side(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
     follow(project, "accounts")
-    with Sandbox(journal, token="south") as south:
+    with Sandbox(journal, sandbox.call_journal, token="south") as south:
         # Only for the test: each account is a server of its own.
         project.content["plugins"]["extractors"][2]["config"]["api_url"] = south.url
         project.write()
         tokens = {"NORTH_API_TOKEN": Sandbox.token, "SOUTH_API_TOKEN": "south"}
         run_command(project, "Load several accounts", **tokens)
-        assert {call.params["siteId"] for call in south.calls} == {"202"}
+        assert {site_of(call) for call in south.calls} == {"202"}
+    assert {site_of(call) for call in sandbox.calls} == {"101"}
     assert keys(lines(project)) == expected(journal).keys()
+    assert call_keys(lines(project, "calls")) == call_keys(sandbox.call_journal.records())
 
 
 def test_one_month_is_reloaded_beside_the_usual_state(
@@ -164,13 +195,18 @@ def test_one_month_is_reloaded_beside_the_usual_state(
 ) -> None:
     project.run(TAP_CALLTOUCH_START_DATE="2024-03-01")
     (project.path / "requests.jsonl").unlink()
+    (project.path / "calls.jsonl").unlink()
     run_command(project, "Load one month again")  # February, while the usual runs are in March
     february = [key for key, row in expected(journal).items() if row["date"] < "2024-02-29T21"]
     assert keys(lines(project)) == set(february)
+    end = datetime(2024, 2, 29, 21, tzinfo=timezone.utc).timestamp()
+    calls = [call for call in sandbox.call_journal.records() if call["timestamp"] < end]
+    assert call_keys(lines(project, "calls")) == call_keys(calls)
     sandbox.calls.clear()
     project.run(TAP_CALLTOUCH_START_DATE="2024-02-01")
     # The usual state still says 6 March; the look-back is ten days.
-    assert {call.params["dateFrom"] for call in sandbox.calls} == {"02/25/2024"}
+    asked = {(call.journal, call.params["dateFrom"]) for call in sandbox.calls}
+    assert asked == {("calls", "25/02/2024"), ("requests", "02/25/2024")}
 
 
 def test_single_requests_are_reloaded_by_number(
@@ -195,4 +231,6 @@ def test_batch_files_are_loaded(tmp_path: Path, sandbox: Sandbox, journal: Journ
         assert "batch manifests" in project.run()
         with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
             rows = connection.execute('select "siteId", "requestId" from batch.requests').fetchall()
+            calls = connection.execute('select "siteId", "callId" from batch.calls').fetchall()
     assert keys(rows) == expected(journal).keys()
+    assert call_keys(calls) == call_keys(sandbox.call_journal.records())
