@@ -38,6 +38,11 @@ class Drift:
     removed: Counter[str] = field(default_factory=Counter)
     unknown: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """Where a value did not fit."""
+        return frozenset(self.converted) | frozenset(self.removed)
+
     def look_for_unknown(self, answer: IO[bytes], schema: dict[str, Any]) -> None:
         """Compare the fields of the first record of an answer with the stream's schema.
 

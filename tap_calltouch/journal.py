@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,9 +18,10 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from typing_extensions import override
 
 from tap_calltouch.answers import QuotaExhaustedError
+from tap_calltouch.batches import write_jsonl
 from tap_calltouch.drift import Drift
 from tap_calltouch.inputs import InputError
-from tap_calltouch.maps import map_records, transform
+from tap_calltouch.maps import RecordMapper
 from tap_calltouch.moments import (
     DAY,
     next_bookmark,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from tap_calltouch.client import Client
     from tap_calltouch.messages import BlockWriter
     from tap_calltouch.reading import Journal
-    from tap_calltouch.structs import Schema
+    from tap_calltouch.structs import Schema, Shape
 
 _HERE = Path(__file__).parent
 # The wheel carries the folder inside the package; in a checkout it stands beside it.
@@ -136,10 +138,15 @@ class JournalStream(Stream):
         if len(self.stream_maps) > 1:
             msg = f"BATCH files hold one stream, but `stream_maps` makes several of {self.name}."
             raise FatalAPIError(msg)
-        batcher = Batcher(self.tap_name, self.name, batch_config)
+
+        def write(records: Iterator[Any]) -> Iterator[list[str]]:
+            if batch_config.encoding.format == "jsonl":
+                return write_jsonl(records, batch_config, f"{self.tap_name}--{self.name}")
+            plain = map(msgspec.to_builtins, records)
+            return Batcher(self.tap_name, self.name, batch_config).get_batches(plain)
+
         for records, _ in self._deliveries():
-            mapped = (record for _, record in transform(records, self.stream_maps))
-            for manifest in batcher.get_batches(mapped):
+            for manifest in write(record for _, record in self._mapper(records)):
                 yield batch_config.encoding, manifest
 
     def _write(self, records: Iterable[Any], received: datetime) -> int:
@@ -149,7 +156,7 @@ class JournalStream(Stream):
             message["version"] = int(self._started.timestamp())
         limit = self.ABORT_AT_RECORD_COUNT
         number = 0
-        for number, (stream, record) in enumerate(map_records(records, self.stream_maps), start=1):
+        for number, (stream, record) in enumerate(self._mapper(records), start=1):
             if limit is None or number <= limit:
                 message["stream"], message["record"] = stream, record
                 self._writer.write_record(message)
@@ -247,8 +254,7 @@ class JournalStream(Stream):
 
     def _site(self, site: int | None) -> Site:
         label = f"Stream {self.name}" + ("" if site is None else f", site {site}")
-        shape = shape_of(_select(self.effective_schema, self.mask), self.schema)
-        decoder = RecordDecoder(shape, self._identity, self.journal.unit, self._drift, site)
+        decoder = RecordDecoder(self._shape, self._identity, self.journal.unit, self._drift, site)
         return Site(site, label, decoder)
 
     def _period(self, site: Site) -> tuple[datetime, datetime]:
@@ -295,6 +301,15 @@ class JournalStream(Stream):
         return str(type(self).replication_key)
 
     @cached_property
+    def _shape(self) -> Shape:
+        return shape_of(_select(self.effective_schema, self.mask), self.schema)
+
+    @cached_property
+    def _mapper(self) -> RecordMapper:
+        expressions = _texts_in(self.config.get("stream_maps"))
+        return RecordMapper(self.stream_maps, self._shape, expressions)
+
+    @cached_property
     def _identity(self) -> Identity:
         site, key = map(str, type(self).primary_keys)  # type: ignore[call-overload]
         return Identity(site, key, self._key)
@@ -322,6 +337,15 @@ def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:
         f"{error} The daily points of the project are used up. Run again tomorrow: the next run "
         f"will go on from {start}."
     )
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield all texts in stream maps: names of properties and expressions."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in chain(value, value.values() if isinstance(value, dict) else ()):
+            yield from _texts_in(item)
 
 
 def _context(site: int | None) -> dict[str, Any] | None:

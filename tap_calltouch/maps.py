@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from contextlib import suppress
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -9,51 +11,103 @@ import msgspec
 from singer_sdk.exceptions import FatalAPIError, MapExpressionError
 from singer_sdk.mapper import SameRecordTransform
 
+from tap_calltouch.flattening import UnknownColumnError, build_flattener
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from singer_sdk.mapper import StreamMap
 
+    from tap_calltouch.structs import Shape
 
-def map_records(
-    records: Iterable[Any], stream_maps: Sequence[StreamMap]
-) -> Iterable[tuple[str, Any]]:
-    """Yield records as they go out, each with the name of its stream.
-
-    Args:
-        records: Structs, or dicts where msgspec has no type for them.
-        stream_maps: The stream's maps.
-    """
-    (first, *others) = stream_maps
-    if others or type(first) is not SameRecordTransform or first.flattening_enabled:
-        return transform(records, stream_maps)
-    return zip(repeat(first.stream_alias), records)  # nothing looks into them
+_WHOLE_RECORD = {"_", "record"}
 
 
-def transform(
-    records: Iterable[Any], stream_maps: Sequence[StreamMap]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield mapped records as dicts, each with the name of its stream.
+class RecordMapper:
+    """Makes of records what goes out, as a plain tap of the SDK would."""
 
-    Args:
-        records: As above.
-        stream_maps: The stream's maps.
+    def __init__(
+        self, stream_maps: Sequence[StreamMap], shape: Shape, expressions: Iterable[str]
+    ) -> None:
+        """Compile the maps.
 
-    Raises:
-        FatalAPIError: If an expression fails.
-    """
-    for record in map(msgspec.to_builtins, records):
-        for stream_map in stream_maps:
+        Args:
+            stream_maps: The stream's maps.
+            shape: The shape of records.
+            expressions: What the user's maps say; names of properties among them do no harm.
+        """
+        self._stream_maps = stream_maps
+        self._names = tuple(shape.fields)
+        used = names_in(expressions)
+        is_nested = {"object", "array", "map", "any"}
+        self._to_convert = [
+            name
+            for name, field in shape.fields.items()
+            if field.kind in is_nested and (name in used or used & _WHOLE_RECORD)
+        ]
+        self._flattens = any(stream_map.flattening_enabled for stream_map in stream_maps)
+        self._is_plain = len(stream_maps) == 1 and type(stream_maps[0]) is SameRecordTransform
+        self._flatten: Callable[[Any], dict[str, Any]] | None = None
+        if self._is_plain and self._flattens and shape.is_typed:
+            with suppress(UnknownColumnError):  # else the SDK does it
+                self._flatten = build_flattener(shape, stream_maps[0])
+
+    def __call__(self, records: Iterable[Any]) -> Iterable[tuple[str, Any]]:
+        """Return records as they go out, each with the name of its stream.
+
+        Args:
+            records: Structs, or dicts where msgspec has no type for them.
+
+        Raises:
+            FatalAPIError: If an expression fails.
+        """
+        if self._is_plain and not self._flattens:
+            return zip(repeat(self._stream_maps[0].stream_alias), records)
+        return self._flattened(records) if self._flatten else self._transformed(records)
+
+    def _flattened(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+        assert self._flatten  # noqa: S101 - for mypy
+        alias = self._stream_maps[0].stream_alias
+        for record in records:
             try:
-                mapped = stream_map.transform(record)
-            except Exception as error:  # noqa: BLE001 - an expression can raise anything
-                # Only the SDK's message is known not to quote the record.
-                cause = error if isinstance(error, MapExpressionError) else type(error).__name__
-                msg = f"The map of stream {stream_map.stream_alias} failed: {cause}"
-                raise FatalAPIError(msg) from None
-            if mapped is not None:
-                _drop_ghosts(mapped, stream_map)
-                yield stream_map.stream_alias, mapped
+                yield alias, self._flatten(record)
+            except AttributeError:  # noqa: PERF203 - an object in it was cleaned, and is a dict
+                yield from self._transformed([record])
+
+    def _transformed(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+        for record in map(self._to_dict, records):
+            for stream_map in self._stream_maps:
+                try:
+                    mapped = stream_map.transform(record)
+                except Exception as error:  # noqa: BLE001 - an expression can raise anything
+                    # Only the SDK's message is known not to quote the record.
+                    cause = error if isinstance(error, MapExpressionError) else type(error).__name__
+                    msg = f"The map of stream {stream_map.stream_alias} failed: {cause}"
+                    raise FatalAPIError(msg) from None
+                if mapped is not None:
+                    _drop_ghosts(mapped, stream_map)
+                    yield stream_map.stream_alias, mapped
+
+    def _to_dict(self, record: Any) -> Any:
+        """Convert a record as far as maps look into it; the rest stays for the encoder."""
+        if self._flattens or isinstance(record, dict):
+            return msgspec.to_builtins(record)
+        fields = dict(zip(self._names, msgspec.structs.astuple(record), strict=True))
+        for name in self._to_convert:
+            fields[name] = msgspec.to_builtins(fields[name])
+        return fields
+
+
+def names_in(expressions: Iterable[str]) -> set[str]:
+    """Return the names that expressions use, and the expressions that are names."""
+    names = set(expressions)
+    for expression in names.copy():
+        try:
+            nodes = [*ast.walk(ast.parse(expression))]
+        except SyntaxError:
+            continue  # the name of a column; the SDK has refused any other
+        names |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    return names
 
 
 def _drop_ghosts(record: dict[str, Any], stream_map: StreamMap) -> None:

@@ -6,7 +6,6 @@ through a slower pass of its own, which keeps what can be kept.
 
 from __future__ import annotations
 
-from functools import cached_property
 from json import JSONDecodeError
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,10 +14,10 @@ import msgspec
 
 from tap_calltouch.blocks import split_array
 from tap_calltouch.cleaning import Cleaner, UnusableRecordError, decode_leniently, describe
-from tap_calltouch.structs import Shape, instant_hook, python_type, struct_type
+from tap_calltouch.structs import UNITS, Instant, Shape, stamp, struct_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import IO
 
     from tap_calltouch.drift import Drift
@@ -67,8 +66,10 @@ class RecordDecoder:
             site: The site of records that do not say theirs.
         """
         self._shape = shape
-        self._unit = unit
+        self._unit = UNITS[unit]
+        self._drift = drift
         self._cleaner = Cleaner(unit, drift)
+        self._drifting: frozenset[str] = frozenset()
         self._required: dict[str, int | None] = {}
         self._identify: Callable[[Any], Any] | None = None
         self._is_typed = shape.is_typed
@@ -78,13 +79,33 @@ class RecordDecoder:
         else:
             self._identity_decoder = RecordDecoder(identity.shape, identity, unit, drift, site)
         if self._is_typed:
-            self._type = struct_type("Record", shape, self._required)
-            self._decode_block = self._decoder(list[self._type])  # type: ignore[name-defined]
-            self._attributes = dict(zip(shape.fields, self._type.__struct_fields__, strict=True))
+            self._compile()
         if has_identity:
             self._identify = attrgetter(*(self._attributes[name] for name in identity))
-        self._drifting: frozenset[str] = frozenset()
-        self._decode_drifting: Callable[[bytes], Any] | None = None
+
+    def _compile(self) -> None:
+        """Build the decoders, which leave what has drifted to the cleaner."""
+        self._type = struct_type(self._shape, self._required, self._drifting)
+        names = zip(self._shape.fields, self._type.__struct_fields__, strict=True)
+        self._attributes = dict(names)
+        self._decode_block = self._decoder(list[self._type])  # type: ignore[name-defined]
+        self._decode_record = self._decoder(self._type)
+
+    def _decoder(self, python_type: Any) -> Callable[[bytes], Any]:
+        return msgspec.json.Decoder(python_type, dec_hook=self._decode_value).decode
+
+    def _decode_value(self, python_type: Any, value: Any) -> Any:
+        """Decode what msgspec has no type for: its `dec_hook`."""
+        if python_type is Instant:
+            if type(value) is int:
+                return stamp(value * self._unit)
+            msg = "Expected an epoch number"
+            raise TypeError(msg)
+        cleaned = self._cleaner.clean(value, python_type.shape, python_type.path)
+        if cleaned is None and python_type.path in self._required:
+            msg = "Expected a usable value"
+            raise TypeError(msg)
+        return cleaned
 
     def records(self, answer: IO[bytes]) -> Iterator[tuple[tuple[int, int, str], Any]]:
         """Decode an answer, block by block.
@@ -105,9 +126,9 @@ class RecordDecoder:
 
     def _parse(self, array: bytes) -> Iterable[tuple[Any, Any]] | None:
         records = self._decode(array)
-        return (
-            None if records is None else zip(self._identities(array, records), records, strict=True)
-        )
+        if records is None:
+            return None
+        return zip(self._identities(array, records), records, strict=True)
 
     def _identities(self, array: bytes, records: list[Any]) -> Iterable[Any]:
         if self._identify:
@@ -134,83 +155,30 @@ class RecordDecoder:
         return [self._fit(bytes(part)) for part in parts]
 
     def _fit(self, raw: bytes) -> Any:
-        """Decode a record, and clean only those of its fields that do not fit."""
-        if not self._is_typed:
-            return self._clean(decode_leniently(raw))
-        if self._decode_drifting and _NUL not in raw:
+        """Decode a record, and clean it if it does not fit."""
+        if self._is_typed and _NUL not in raw:
             try:
-                return self._decode_drifting(raw)
+                return self._decode_record(raw)
             except _UNFITTING:
                 pass
-        try:
-            return self._decode_by_field(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._clean(decode_leniently(raw))
+        record = self._clean(decode_leniently(raw))
+        drifting = self._drift.paths
+        if self._is_typed and drifting > self._drifting:
+            # What did not fit once is likely not to fit again.
+            self._drifting = drifting
+            self._compile()
+        return record
 
     def _clean(self, item: Any) -> Any:
         if not isinstance(item, dict):
             msg = f"an item of the array is {describe(item)}, not an object"
             raise UnusableRecordError(msg)
         record = self._cleaner.clean_record(item, self._shape)
-        record |= {
-            name: self._require(name, record[name], item.get(name)) for name in self._required
-        }
+        for name, default in self._required.items():
+            if record[name] is None and default is None:
+                msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
+                raise UnusableRecordError(msg)
+            record[name] = default if record[name] is None else record[name]
         if not self._is_typed:
             return record
         return self._type(**{self._attributes[name]: value for name, value in record.items()})
-
-    def _require(self, name: str, value: Any, found: Any) -> Any:
-        if value is not None or name not in self._required:
-            return value
-        if self._required[name] is None:
-            msg = f"a record has no usable `{name}` (found {describe(found)})"
-            raise UnusableRecordError(msg)
-        return self._required[name]
-
-    def _decoder(self, python_type: Any) -> Callable[[bytes], Any]:
-        return msgspec.json.Decoder(python_type, dec_hook=instant_hook(self._unit)).decode
-
-    @cached_property
-    def _decode_by_field(self) -> Callable[[bytes], Any]:
-        return self._field_decoder(self._shape.fields)
-
-    def _field_decoder(self, names: Collection[str]) -> Callable[[bytes], Any]:
-        """Build a decoder that reads a record in one pass, and some fields of it one by one.
-
-        Args:
-            names: The fields that may not fit.
-        """
-        decode_record = self._decoder(struct_type("Record", self._shape, self._required, names))
-
-        def decode(raw: bytes) -> Any:
-            record = decode_record(raw)
-            for name in names:
-                attribute = self._attributes[name]
-                setattr(record, attribute, self._fit_field(name, getattr(record, attribute)))
-            return record
-
-        return decode
-
-    @cached_property
-    def _decode_field(self) -> dict[str, Callable[[bytes], Any]]:
-        """A decoder for the value of each field."""
-        return {
-            name: self._decoder(decoded if name in self._required else decoded | None)
-            for name, shape in self._shape.fields.items()
-            for decoded in (python_type(name, shape),)
-        }
-
-    def _fit_field(self, name: str, raw: msgspec.Raw) -> Any:
-        part = bytes(raw)
-        if _NUL not in part:
-            try:
-                return self._decode_field[name](part)
-            except _UNFITTING:
-                pass
-        if name not in self._drifting:
-            # What does not fit once is likely not to fit again.
-            self._drifting |= {name}
-            self._decode_drifting = self._field_decoder(self._drifting)
-        found = decode_leniently(part)
-        value = self._cleaner.clean(found, self._shape.fields[name], name)
-        return self._require(name, value, found)

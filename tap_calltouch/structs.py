@@ -6,16 +6,16 @@ numbers are instants, since a catalog may say anything of them.
 
 from __future__ import annotations
 
-from abc import ABC
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
 Schema = dict[str, Any]
 Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "array", "map", "any"]
@@ -23,15 +23,25 @@ Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "a
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
 _EPOCH = date(1970, 1, 1)
-_NULL = msgspec.Raw(b"null")
 _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
 
-class Instant(ABC):  # noqa: B024 - it only stands for str
-    """The type of an epoch number in an answer, which becomes a timestamp in a record."""
+class _Anything(type):
+    """The type of types that msgspec leaves to its `dec_hook`, whatever that returns."""
+
+    def __instancecheck__(cls, _value: object) -> bool:
+        return True
 
 
-Instant.register(str)  # what `instant_hook` returns passes msgspec's check
+class Instant(metaclass=_Anything):
+    """An epoch number in an answer, which becomes a timestamp in a record."""
+
+
+class Drifting(metaclass=_Anything):
+    """A value that did not fit its shape before; one class for each path."""
+
+    path: ClassVar[str]
+    shape: ClassVar[Shape]
 
 
 @dataclass(frozen=True)
@@ -112,16 +122,19 @@ def _has_instants(schema: Schema) -> bool:
 
 
 def struct_type(
-    name: str, shape: Shape, required: Mapping[str, Any], raw: Collection[str] = ()
+    shape: Shape,
+    required: Mapping[str, Any] = MappingProxyType({}),
+    drifting: Collection[str] = (),
+    prefix: str = "",
 ) -> type[msgspec.Struct]:
     """Build the type of the objects of a shape.
 
     Args:
-        name: What to call it.
         shape: The shape of an object. Fields that it does not list are dropped.
         required: Fields that must not be null, each with the value for one that is missing, or
             None if there is no such value.
-        raw: Fields to leave undecoded.
+        drifting: Paths of values that are left to `dec_hook`, such as `orders[].sum`.
+        prefix: The path of the object, with a dot.
 
     Returns:
         A struct with a field for each of the shape's, in their order, in which msgspec finds them
@@ -130,27 +143,27 @@ def struct_type(
     """
     fields: list[Any] = []
     for number, (key, inner) in enumerate(shape.fields.items()):
-        attribute, decoded = f"f{number}", python_type(key, inner)
-        if key in raw:
-            fields.append((attribute, msgspec.Raw, _NULL))
-        elif key not in required:
+        attribute, decoded = f"f{number}", _python_type(inner, drifting, prefix + key)
+        if key not in required:
             fields.append((attribute, decoded | None, None))
         elif required[key] is None:
             fields.append((attribute, decoded))
         else:
             fields.append((attribute, decoded, required[key]))
     rename = {f"f{number}": key for number, key in enumerate(shape.fields)}
+    name = prefix.rstrip(".") or "Record"
     return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
 
 
-def python_type(name: str, shape: Shape) -> Any:
-    """Build the type of a value that is not null; `name` is that of its objects."""
+def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
+    if path in drifting:
+        return _Anything(path, (Drifting,), {"path": path, "shape": shape})
     if shape.kind == "object":
-        return struct_type(name, shape, {})
+        return struct_type(shape, drifting=drifting, prefix=f"{path}.")
     if shape.kind == "map":
-        return dict[str, python_type(name, shape.items or ANY) | None]  # type: ignore[misc]
+        return dict[str, _python_type(shape.items or ANY, (), path) | None]  # type: ignore[misc]
     if shape.kind == "array":
-        return list[python_type(name, shape.items or ANY) | None]  # type: ignore[misc]
+        return list[_python_type(shape.items or ANY, drifting, f"{path}[]") | None]  # type: ignore[misc]
     return {
         "string": str,
         "boolean": bool,
@@ -158,23 +171,6 @@ def python_type(name: str, shape: Shape) -> Any:
         "integer": Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)],
         "instant": Instant,
     }.get(shape.kind, Any)
-
-
-def instant_hook(unit: str) -> Callable[[type, Any], str]:
-    """Return msgspec's `dec_hook` for instants.
-
-    Args:
-        unit: What the API counts since 1970 in: `ms` or `s`.
-    """
-    factor = UNITS[unit]
-
-    def decode_instant(_type: type, value: Any) -> str:
-        if type(value) is not int:
-            msg = "Expected an epoch number"
-            raise TypeError(msg)
-        return stamp(value * factor)
-
-    return decode_instant
 
 
 def stamp(milliseconds: int) -> str:

@@ -1,0 +1,53 @@
+"""Writes files for BATCH messages, as the SDK does but from structs and with a faster gzip."""
+
+from __future__ import annotations
+
+from itertools import chain, count, islice
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+from singer_sdk.contrib.msgspec import enc_hook
+from zlib_ng import gzip_ng
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# Files are smaller than the SDK's, which have the standard library's level 9 but escaped Cyrillic.
+_LEVEL = 6
+_BLOCK_SIZE = 1 << 17
+
+
+def write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterator[list[str]]:
+    """Write records to gzipped files of JSON lines.
+
+    Args:
+        records: Structs or dicts.
+        batch_config: The SDK's: where to write, and how many records make a file.
+        name: The beginning of the files' names.
+
+    Yields:
+        The URL of each file, in a list.
+    """
+    encode_into = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode_into
+    storage = batch_config.storage
+    name = f"{storage.prefix or ''}{name}-{uuid4()}"
+    remaining = iter(records)
+    for number in count(1):
+        first = [*islice(remaining, 1)]
+        if not first:
+            return
+        file_name = f"{name}-{number}.json.gz"
+        block = bytearray()
+        with (
+            storage.open(file_name, "wb") as file,
+            gzip_ng.open(file, "wb", compresslevel=_LEVEL) as lines,
+        ):
+            for record in chain(first, islice(remaining, batch_config.batch_size - 1)):
+                encode_into(record, block, -1)
+                block += b"\n"
+                if len(block) >= _BLOCK_SIZE:
+                    lines.write(block)
+                    block.clear()
+            lines.write(block)
+        yield [storage.get_url(file_name)]

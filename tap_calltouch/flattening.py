@@ -1,0 +1,98 @@
+"""Flattens records straight from structs, by the rules and names of the SDK."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from singer_sdk.mapper import StreamMap
+
+    from tap_calltouch.structs import Shape
+
+_SCALARS = {"string", "boolean", "number", "integer", "instant"}
+
+
+class UnknownColumnError(Exception):
+    """The SDK's flattened schema lacks a column, so that only the SDK knows what to do."""
+
+
+def build_flattener(shape: Shape, stream_map: StreamMap) -> Callable[[Any], dict[str, Any]]:
+    """Build a function that flattens a record.
+
+    Args:
+        shape: The shape of records.
+        stream_map: Has the options, and the schema that the SDK has flattened.
+
+    Returns:
+        A function from a struct to a dict of columns. As in the SDK's, the columns of an object
+        that is null are missing; what is no scalar below the last level becomes JSON text, here in
+        UTF-8 and without escapes. It raises AttributeError for a record whose nested objects are
+        dicts.
+
+    Raises:
+        UnknownColumnError: If the SDK must flatten.
+    """
+    fill = _Node(shape, stream_map, ())
+
+    def flatten(record: Any) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
+        fill(record, columns)
+        return columns
+
+    return flatten
+
+
+class _Node:
+    """Puts the fields of one object into columns."""
+
+    def __init__(self, shape: Shape, stream_map: StreamMap, path: tuple[str, ...]) -> None:
+        options = stream_map.flattening_options
+        is_last = options is None or len(path) >= options.max_level
+        scalars: dict[str, str] = {}
+        self._texts: list[tuple[str, str]] = []
+        self._objects: list[tuple[str, _Node]] = []
+        for number, (name, field) in enumerate(shape.fields.items()):
+            attribute = f"f{number}"
+            if field.kind == "object" and not is_last:
+                self._objects.append((attribute, _Node(field, stream_map, (*path, name))))
+                continue
+            column = _column(stream_map, (*path, name))
+            if column not in stream_map.transformed_schema["properties"]:
+                raise UnknownColumnError(column)
+            if field.kind in _SCALARS:
+                scalars[column] = attribute
+            else:
+                self._texts.append((column, attribute))
+        self._columns = tuple(scalars)
+        # attrgetter returns a tuple for two attributes or more only.
+        self._get = attrgetter(*scalars.values()) if len(scalars) > 1 else None
+        self._single = next(iter(scalars.values()), None)
+
+    def __call__(self, record: Any, columns: dict[str, Any]) -> None:
+        if self._get:
+            columns.update(zip(self._columns, self._get(record), strict=True))
+        elif self._single:
+            columns[self._columns[0]] = getattr(record, self._single)
+        for column, attribute in self._texts:
+            value = getattr(record, attribute)
+            if value is not None and not isinstance(value, (str, int, float)):
+                value = msgspec.json.encode(value).decode()
+            columns[column] = value
+        for attribute, node in self._objects:
+            value = getattr(record, attribute)
+            if value is not None:
+                node(value, columns)
+
+
+def _column(stream_map: StreamMap, path: tuple[str, ...]) -> str:
+    """Return the SDK's name of a column: what it makes of a schema that has no other."""
+    schema: dict[str, Any] = {"type": "string"}
+    for name in reversed(path):
+        schema = {"type": "object", "properties": {name: schema}}
+    (column,) = stream_map.flatten_schema(schema)["properties"]
+    return str(column)
