@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
+from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import enc_hook
 from zlib_ng import gzip_ng
 
@@ -18,17 +19,27 @@ _LEVEL = 6
 _BLOCK_SIZE = 1 << 17
 
 
-def write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterator[list[str]]:
-    """Write records to gzipped files of JSON lines.
+def write_files(
+    records: Iterable[Any], batch_config: Any, tap: str, stream: str
+) -> Iterator[list[str]]:
+    """Write records to files.
 
     Args:
         records: Structs or dicts.
-        batch_config: The SDK's: where to write, and how many records make a file.
-        name: The beginning of the files' names.
+        batch_config: The SDK's: which format, where, and how many records make a file.
+        tap: The tap's name, with which the files' names begin.
+        stream: The stream's name, which follows.
 
-    Yields:
+    Returns:
         The URL of each file, in a list.
     """
+    if batch_config.encoding.format == "jsonl":
+        return _write_jsonl(records, batch_config, f"{tap}--{stream}")
+    batches = Batcher(tap, stream, batch_config).get_batches(map(msgspec.to_builtins, records))
+    return iter(batches)
+
+
+def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterator[list[str]]:
     encode_into = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode_into
     storage = batch_config.storage
     name = f"{storage.prefix or ''}{name}-{uuid4()}"

@@ -127,8 +127,9 @@ class Client:
             QuotaExhaustedError: If the daily points are used up.
             FatalAPIError: If another try is of no use, or the last one failed.
         """
-        heavy = 0
-        for attempt in range(1, MAX_TRIES + 1):
+        attempt = heavy = 0
+        while True:
+            attempt += 1
             called_at = self._pace.wait()
             on_call()
             try:
@@ -149,7 +150,6 @@ class Client:
             else:
                 self._pace.speed_up()
                 return answer
-        raise AssertionError
 
     def _download(
         self, path: str, params: Mapping[str, str], label: str, expected: Expected

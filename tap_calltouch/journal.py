@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from singer_sdk import SchemaDirectory, Stream, metrics
-from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_calltouch.answers import QuotaExhaustedError
-from tap_calltouch.batches import write_jsonl
+from tap_calltouch.batches import write_files
 from tap_calltouch.drift import Drift
 from tap_calltouch.inputs import InputError
 from tap_calltouch.maps import RecordMapper
@@ -101,13 +100,7 @@ class JournalStream(Stream):
             msg = f"The catalog's schema of stream {self.name} has no properties."
             raise InputError(msg)
         if method := self.forced_replication_method:
-            self.forced_replication_method = method.upper()
-            if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
-                msg = (
-                    f"The catalog asks for the replication method {method} of stream {self.name}, "
-                    "which has FULL_TABLE and INCREMENTAL."
-                )
-                raise InputError(msg)
+            self.forced_replication_method = _known_method(method, self.name)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -138,15 +131,9 @@ class JournalStream(Stream):
         if len(self.stream_maps) > 1:
             msg = f"BATCH files hold one stream, but `stream_maps` makes several of {self.name}."
             raise FatalAPIError(msg)
-
-        def write(records: Iterator[Any]) -> Iterator[list[str]]:
-            if batch_config.encoding.format == "jsonl":
-                return write_jsonl(records, batch_config, f"{self.tap_name}--{self.name}")
-            plain = map(msgspec.to_builtins, records)
-            return Batcher(self.tap_name, self.name, batch_config).get_batches(plain)
-
         for records, _ in self._deliveries():
-            for manifest in write(record for _, record in self._mapper(records)):
+            mapped = (record for _, record in self._mapper(records))
+            for manifest in write_files(mapped, batch_config, self.tap_name, self.name):
                 yield batch_config.encoding, manifest
 
     def _write(self, records: Iterable[Any], received: datetime) -> int:
@@ -193,7 +180,7 @@ class JournalStream(Stream):
                 self._warn(f"Stream {self.name}: {line}")
 
     def _windows(self, reader: Reader) -> Iterator[Delivery]:
-        sites = [self._site(site) for site in self._site_ids]
+        sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
         periods = [self._period(site) for site in sites]
         progress = Progress(
             sum(sum(1 for _ in cut(*period, reader.length.known)) for period in periods),
@@ -260,7 +247,8 @@ class JournalStream(Stream):
     def _period(self, site: Site) -> tuple[datetime, datetime]:
         """Decide between which wall times a site is asked for, and log why."""
         scope, bookmark = self._scope, self._bookmark(site.id)
-        if self._is_incremental and not bookmark and self._has_other_bookmarks(site.id):
+        other = "partitions" if site.id is None else "replication_key_value"
+        if self._is_incremental and not bookmark and self.stream_state.get(other):
             self._warn(
                 f"{site.label} has no bookmark, since bookmarks with and without `site_ids` are "
                 "kept apart. Everything is loaded again."
@@ -285,15 +273,6 @@ class JournalStream(Stream):
     def _bookmark(self, site: int | None) -> datetime | None:
         value = self.get_context_state(_context(site)).get("replication_key_value")
         return parse_moment(value, self._scope.zone) if value else None
-
-    def _has_other_bookmarks(self, site: int | None) -> bool:
-        """Return whether the state knows this stream by sites, or without, and now it is not so."""
-        other = "partitions" if site is None else "replication_key_value"
-        return bool(self.stream_state.get(other))
-
-    @property
-    def _site_ids(self) -> list[int | None]:
-        return [partition["siteId"] for partition in self.partitions or []] or [None]
 
     @cached_property
     def _key(self) -> str:
@@ -329,6 +308,17 @@ class JournalStream(Stream):
 
     def _warn(self, message: str) -> None:
         self.log("%s", message, level=logging.WARNING)
+
+
+def _known_method(method: str, stream: str) -> str:
+    """Return a replication method as the SDK spells it; raise InputError if there is no such."""
+    if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+        msg = (
+            f"The catalog asks for the replication method {method} of stream {stream}, which has "
+            "FULL_TABLE and INCREMENTAL."
+        )
+        raise InputError(msg)
+    return method.upper()
 
 
 def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:

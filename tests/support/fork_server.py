@@ -1,0 +1,112 @@
+"""A process that has imported the tap, and forks for each run of it.
+
+Imports are most of what a short run costs, and the tests run the tap hundreds of times. What is
+forked is a process like any other: it has its own id, signals, standard streams, environment and
+working directory, and its interpreter ends in the usual way, with the exit code of the tap.
+
+This process has no threads, so it can be forked safely. Each message on its socket is a `Request`;
+it ends when the other side closes the socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from importlib import import_module
+from typing import NamedTuple
+
+import tap_calltouch
+from tap_calltouch import client
+from tap_calltouch.__main__ import main
+
+
+class Request(NamedTuple):
+    """The file descriptors for a run of the tap.
+
+    Attributes:
+        command: Where to read arguments, environment and working directory, as JSON.
+        stdout: The tap's standard output.
+        stderr: Its standard error.
+        status: Where to write its process id, and its exit code when it has ended. Each is a
+            number of four bytes; the exit code is negative if a signal killed the tap.
+    """
+
+    command: int
+    stdout: int
+    stderr: int
+    status: int
+
+
+def serve(requests: socket.socket) -> Request:
+    """Fork for each request. Return only in a process that is to become the tap."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(requests, 1, len(Request._fields))
+        with suppress(ChildProcessError):  # when none is left
+            while os.waitpid(-1, os.WNOHANG if message else 0) > (0, 0):
+                pass
+        if not message:
+            sys.exit()
+        request = Request(*descriptors)
+        if os.fork() == 0:
+            requests.close()
+            watch(request)
+            return request
+        for descriptor in request:
+            os.close(descriptor)
+
+
+def watch(request: Request) -> None:
+    """Fork once more. Return in the child, and report the child's id and exit code here."""
+    tap = os.fork()
+    if tap == 0:
+        return
+    os.close(request.stdout)
+    os.close(request.stderr)
+    report(request.status, tap)
+    _, status = os.waitpid(tap, 0)
+    report(request.status, os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
+def report(status: int, number: int) -> None:
+    """Write a number, unless nobody is there to read it."""
+    with suppress(BrokenPipeError):
+        os.write(status, number.to_bytes(4, sys.byteorder, signed=True))
+
+
+def become(request: Request) -> None:
+    """Take over the streams, the arguments, the environment and the directory of a request."""
+    with open(request.command, encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+        command = json.load(file)
+    os.dup2(request.stdout, 1)
+    os.dup2(request.stderr, 2)
+    for descriptor in request[1:]:
+        os.close(descriptor)
+    sys.argv[1:] = command["arguments"]
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    os.chdir(command["directory"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def set_clock(offset: float) -> None:
+    """Make the clock wrong by some seconds."""
+    right = time.time
+    time.time = lambda: right() + offset
+
+
+if __name__ == "__main__":
+    for module in pkgutil.iter_modules(tap_calltouch.__path__, "tap_calltouch."):
+        import_module(module.name)
+    client.FIRST_WAIT_SECONDS = 0.02  # type: ignore[assignment]
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    become(serve(socket.socket(fileno=int(sys.argv[1]))))
+    if "CLOCK_OFFSET" in os.environ:
+        set_clock(float(os.environ["CLOCK_OFFSET"]))
+    main()

@@ -1,0 +1,316 @@
+"""What users make of the SDK, one by one: the cases that both taps are run with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.catalogs import REMOVED, Changes, Path, childless
+from tests.support.differential import DISCOVERED, Case
+from tests.support.generated_cases import INSTANT_TYPES, STRANGE_NAMES
+
+Json = dict[str, Any]
+
+SCHEMA: Json = DISCOVERED["requests"]["schema"]
+
+OBJECTS = [("session",), ("client",), ("widgetInfo",), ("order", "session"), ("order",)]
+UNION: Json = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+STATE: Json = {
+    "bookmarks": {
+        "requests": {
+            "partitions": [
+                {
+                    "context": {"siteId": 101},
+                    "replication_key": "date",
+                    "replication_key_value": "2024-01-20T00:00:00.000+00:00",
+                }
+            ]
+        }
+    }
+}
+
+
+def emptied(*paths: Path) -> Changes:
+    return Changes(metadata=childless(SCHEMA, paths))
+
+
+def only_child(path: Path, child: str) -> Changes:
+    return Changes(metadata={**childless(SCHEMA, [path]), (*path, child): {"selected": True}})
+
+
+def schemas(**columns: Any) -> Changes:
+    return Changes(schemas={(name,): schema for name, schema in columns.items()})
+
+
+def hidden(name: str) -> dict[Path, Json]:
+    """Deselect a column that discovery says is always there."""
+    return {(name,): {"inclusion": "available", "selected": False}}
+
+
+def entry(**keys: Any) -> Changes:
+    return Changes(entry=keys)
+
+
+SELECTIONS = {
+    **{f"no child of {'.'.join(path)}": emptied(path) for path in OBJECTS},
+    "no child of any": emptied(*OBJECTS),
+    "one child": only_child(("session",), "ip"),
+    "one child of a child": only_child(("order", "session"), "city"),
+    "a child of what is deselected": Changes(
+        metadata={("session",): {"selected": False}, ("session", "ip"): {"selected": True}}
+    ),
+    "a field of an array's items": Changes(metadata={("orders", "[]", "sum"): {"selected": False}}),
+    "a name in a free-form object": Changes(metadata={("attrs", "param1"): {"selected": False}}),
+    "unsupported": Changes(metadata={("client",): {"inclusion": "unsupported"}}),
+    "not by default": Changes(metadata={("client",): {"selected-by-default": False}}),
+    "keys alone": Changes(metadata={(name,): {"selected": False} for name in SCHEMA["properties"]}),
+}
+SETTINGS: dict[str, Json] = {
+    "": {},
+    "mapped": {"stream_maps": {"requests": {"hash": "md5(str(requestId))"}}},
+    "flat": {"flattening_enabled": True, "flattening_max_depth": 2},
+}
+MAPS: dict[str, Json] = {
+    "a key as a text": {"requests": {"siteId": "str(siteId)"}},
+    "the date as a text": {"requests": {"date": "str(date)"}},
+    "the date as a day": {
+        "requests": {"date": "datetime.date.fromisoformat(date[:10]).isoformat()"}
+    },
+    "json of an array": {"requests": {"orders": "json.dumps(orders)"}},
+    "a text as a boolean": {"requests": {"manager": "bool(manager)"}},
+    "a hash instead of a column": {
+        "requests": {"subject_hash": "md5(subject) if subject else None", "subject": "__NULL__"}
+    },
+    "a child instead of an object": {
+        "requests": {
+            "utm_source": "session['utmSource'] if session else None",
+            "session": "__NULL__",
+        }
+    },
+    "the date under another name": {"requests": {"created_at": "date", "date": "__NULL__"}},
+    "keys under other names": {
+        "requests": {
+            "site": "siteId",
+            "request": "requestId",
+            "siteId": None,
+            "requestId": None,
+            "__key_properties__": ["site", "request"],
+        }
+    },
+    "no keys": {"requests": {"siteId": None, "__key_properties__": None}},
+    "two of one, the first mapped": {
+        "one": {"__source__": "requests", "orders": "json.dumps(orders)"},
+        "two": {"__source__": "requests"},
+    },
+    "two of one, the second mapped": {
+        "one": {"__source__": "requests"},
+        "two": {"__source__": "requests", "orders": "'x'", "client": None},
+    },
+    "one of one, the stream itself mapped": {
+        "requests": {"orders": "__NULL__"},
+        "one": {"__source__": "requests"},
+    },
+    "one of one, not the stream itself": {
+        "requests": None,
+        "phones": {"__source__": "requests", "client": "client['phones'] if client else []"},
+    },
+    "an alias": {"requests": {"__alias__": "заявки", "client": None}},
+    "a pattern": {"req*": {"client": None}},
+    "two maps of one": {"requests": {"client": None}, "req*": {"manager": None}},
+    "a filter": {"requests": {"__filter__": "requestId % 2 == 0 and session is not None"}},
+    "a filter that nothing passes": {"requests": {"__filter__": "False"}},
+    "only what is named": {
+        "requests": {
+            "siteId": "siteId",
+            "requestId": "requestId",
+            "city": "session['city'] if session else None",
+            "__else__": None,
+        }
+    },
+    "no other streams": {"requests": {"client": None}, "__else__": None},
+    "no stream": {"requests": None},
+    "no stream, as a text": {"requests": "__NULL__"},
+    "the record": {"requests": {"all": "record", "again": "_"}},
+    "what it was": {"requests": {"manager": "self if self else ''"}},
+    "values of other types": {
+        "requests": {"manager": "siteId", "session": "[]", "orders": "1.5", "subject": "{}"}
+    },
+    **{f"a column named {name}": {"requests": {name: "str(requestId)"}} for name in STRANGE_NAMES},
+}
+SCHEMAS: dict[str, Changes] = {
+    **{f"date as {schema}": schemas(date=schema) for schema in INSTANT_TYPES},
+    "a nested instant as a text": Changes(
+        schemas={("orders", "[]", "dateCreated"): {"type": ["string", "null"]}}
+    ),
+    "a nested instant as a union": Changes(schemas={("order", "dateCreated"): UNION}),
+    "keys as texts": schemas(siteId={"type": "string"}, requestId={"type": "string"}),
+    "keys that may be null": schemas(
+        siteId={"type": ["integer", "null"]}, requestId={"type": ["integer", "null"]}
+    ),
+    "a key as a union": schemas(requestId={"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+    "a text that must not be null": schemas(manager={"type": "string"}),
+    "an object that must not be null": schemas(
+        session={"type": "object", "properties": {"ip": {"type": "string"}}}
+    ),
+    **{
+        f"additionalProperties: true in {'.'.join(path) or 'the record'}": Changes(
+            keywords={path: {"additionalProperties": True}}
+        )
+        for path in [(), ("session",), ("attrs",), ("order", "session"), ("orders", "[]")]
+    },
+    "a text without a type": schemas(manager={}),
+    "an array without a type": schemas(comments={}, mapVisits={"description": "visits"}),
+    "the date without a type": schemas(date={}),
+    "an array of objects of any keys": schemas(
+        orders={"type": ["array", "null"], "items": {"type": "object"}}
+    ),
+    "an object without a type": schemas(session={}),
+    "an object as a union": schemas(session={"anyOf": [{"type": "object"}, {"type": "null"}]}),
+    "an object of any keys": schemas(session={"type": ["object", "null"]}),
+    "an object of no keys": schemas(session={"type": ["object", "null"], "properties": {}}),
+    "an object as a text": schemas(session={"type": ["string", "null"]}),
+    "an array of anything": schemas(orders={"type": ["array", "null"]}),
+    "a text as a number": schemas(requestNumber={"type": ["integer", "null"]}),
+    "two types": schemas(requestNumber={"type": ["integer", "string", "null"]}),
+    "a column that is removed": schemas(client=REMOVED),
+    "no site": schemas(siteId=REMOVED),
+    "no number": schemas(requestId=REMOVED),
+    **{f"a column named {name}": schemas(**{name: {"type": "string"}}) for name in STRANGE_NAMES},
+    "a child with a strange name": Changes(
+        schemas={("session", "UTM source"): {"type": ["string", "null"]}}
+    ),
+}
+ENTRIES: dict[str, Changes] = {
+    "FULL_TABLE": entry(replication_method="FULL_TABLE"),
+    "FULL_TABLE in metadata": Changes(
+        entry={"replication_method": None},
+        metadata={(): {"forced-replication-method": "FULL_TABLE"}},
+    ),
+    "FULL_TABLE without a date": Changes(
+        metadata=hidden("date"), entry={"replication_method": "FULL_TABLE"}
+    ),
+    "other keys": entry(key_properties=["requestNumber"]),
+    "no keys": entry(key_properties=[]),
+    "a key that is not selected": Changes(metadata=hidden("siteId")),
+    "other keys in metadata": Changes(
+        entry={"key_properties": None}, metadata={(): {"table-key-properties": ["requestId"]}}
+    ),
+}
+
+
+def mapped(maps: Json) -> Case:
+    return Case({"stream_maps": maps, "stream_map_config": {"a": 1}})
+
+
+def flat(**options: Any) -> Case:
+    return Case({"flattening_enabled": True, **options})
+
+
+HAND_MADE = {
+    **{
+        f"selection {how}".strip(): {
+            name: Case(given_settings, changes) for name, changes in SELECTIONS.items()
+        }
+        for how, given_settings in SETTINGS.items()
+    },
+    "selection in files": {n: Case({}, changes, batch_size=5) for n, changes in SELECTIONS.items()},
+    "map": {name: mapped(maps) for name, maps in MAPS.items()},
+    "schema": {name: Case({}, changes) for name, changes in SCHEMAS.items()},
+    "entry": {name: Case({}, changes) for name, changes in ENTRIES.items()},
+    "entry with a state": {name: Case({}, changes, STATE) for name, changes in ENTRIES.items()},
+    "flat": {str(depth): flat(flattening_max_depth=depth) for depth in range(4)},
+    "flat with dots": {
+        str(depth): flat(flattening_max_depth=depth, flattening_separator=".") for depth in range(4)
+    },
+    "other": {
+        "no catalog": Case({}, None),
+        "a state": Case({}, None, STATE),
+        "full_table": Case({}, entry(replication_method="full_table")),
+        "the stream is not selected": Case({}, Changes(metadata={(): {"selected": False}})),
+        "an empty separator": flat(flattening_max_depth=2, flattening_separator=""),
+    },
+}
+
+
+BATCH: Json = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file:///nowhere"},
+}
+PARQUET: Json = {**BATCH, "encoding": {"format": "parquet"}}
+
+
+def without(name: str) -> Case:
+    return Case({"batch_config": {key: value for key, value in BATCH.items() if key != name}})
+
+
+# What must be refused, and the word that its sentence must hold.
+REFUSED: dict[str, tuple[Case, str]] = {
+    "another replication key": (
+        Case(
+            {},
+            Changes(
+                entry={"replication_key": "dateStr"},
+                metadata={(): {"replication-key": "dateStr"}},
+            ),
+        ),
+        "dateStr",
+    ),
+    "LOG_BASED": (Case({}, entry(replication_method="LOG_BASED")), "LOG_BASED"),
+    "the date is not selected": (Case({}, Changes(metadata=hidden("date"))), r"\bdate\b"),
+    "no date": (Case({}, schemas(date=REMOVED)), r"\bdate\b"),
+    "a property that is null": (Case({}, schemas(manager=None)), "manager"),
+    "a property that is true": (Case({}, schemas(manager=True)), "manager"),
+    "a child that is null": (
+        Case({}, Changes(schemas={("session", "ip"): None})),
+        "ip",
+    ),
+    "a schema of nothing": (Case({}, Changes(schemas={(): {}})), "date"),
+    "a schema without properties": (Case({}, Changes(schemas={(): {"type": "object"}})), "date"),
+    "properties that are null": (
+        Case({}, Changes(schemas={(): {"type": "object", "properties": None}})),
+        "properties|date",
+    ),
+    "files without an encoding": (without("encoding"), "batch_config|encoding"),
+    "files without a storage": (without("storage"), "batch_config|storage"),
+    "files of no known format": (
+        Case({"batch_config": {**BATCH, "encoding": {"format": "csv"}}}),
+        "batch_config|format",
+    ),
+    "files in no folder": (Case({"batch_config": {**BATCH, "storage": {}}}), "batch_config|root"),
+    "Parquet without its library": (Case({"batch_config": PARQUET}), "pyarrow|parquet"),
+    "files of two streams": (
+        Case({"stream_maps": {"one": {"__source__": "requests"}}}, batch_size=5),
+        "BATCH",
+    ),
+    "no depth": (flat(), "flattening_max_depth"),
+    "one name for two columns": (
+        Case(
+            {"flattening_enabled": True, "flattening_max_depth": 1},
+            schemas(session__ip={"type": "string"}),
+        ),
+        "session__ip",
+    ),
+    "bad syntax": (mapped({"requests": {"x": "md5("}}), r"md5\("),
+    "an empty expression": (mapped({"requests": {"x": ""}}), "requests|x"),
+    "bad syntax of a filter": (mapped({"requests": {"__filter__": "a b"}}), "a b"),
+    "bad syntax of an alias": (mapped({"requests": {"__alias__": "a b"}}), "a b"),
+    "a key that is removed": (mapped({"requests": {"siteId": None}}), "siteId"),
+    "a key that does not exist": (
+        mapped({"requests": {"__key_properties__": ["nothing"]}}),
+        "nothing",
+    ),
+    "a number as an expression": (mapped({"requests": {"x": 5}}), "requests|x"),
+    "a text as a map": (mapped({"requests": "client"}), "client|requests"),
+    "a list as a map": (mapped({"requests": ["client"]}), "stream_maps|requests"),
+    "another __else__": (mapped({"__else__": "x"}), "__else__"),
+    "another __else__ of columns": (mapped({"requests": {"__else__": "x"}}), "__else__"),
+    "an unknown option": (mapped({"__all__": None}), "__all__"),
+}
+
+# What only a record shows ends the run in the same way, after the first call.
+ENDED: dict[str, tuple[Case, str]] = {
+    "an unknown name": (mapped({"requests": {"x": "nothing"}}), "nothing"),
+    "an unknown function": (mapped({"requests": {"x": "exec(manager)"}}), "exec"),
+    "a hash of null": (mapped({"requests": {"x": "md5(manager)"}}), r"md5\(manager\)"),
+    "a number of a text": (mapped({"requests": {"x": "int(dateStr)"}}), r"int\(dateStr\)"),
+    "a child of null": (mapped({"requests": {"x": "session['ip']"}}), r"session\['ip'\]"),
+}
