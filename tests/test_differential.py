@@ -7,8 +7,10 @@ number of generated cases; if it is set, they are other ones in each run.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from contextlib import suppress
 from copy import deepcopy
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ from tests.support.differential import (
     differences,
     run_plain,
     run_real,
+    text_of,
 )
 from tests.support.generated_cases import THEMES, cases
 from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED
@@ -45,8 +48,7 @@ Json = dict[str, Any]
 
 MEANT = {
     "keys": "An object has each key of its schema, null where the answer lacks it, so that tables "
-    "are the same in every run. Keys that the schema does not know are dropped, even where it "
-    "allows `additionalProperties`: no target makes columns of them.",
+    "are the same in every run.",
     "values": "A value that does not fit the schema is converted, or null: nothing that a user of "
     "Calltouch typed may stop a load.",
     "instants": "Where a catalog wants a number for an instant, it gets the API's.",
@@ -54,6 +56,8 @@ MEANT = {
     "schema lists no properties. A plain tap ends with a traceback when such a value comes.",
     "null objects": "A flat table has no column for an object that is null. The SDK writes one, "
     "which its own SCHEMA lacks.",
+    "text in flat tables": "What a flat table holds of arrays is JSON text in UTF-8. The SDK's has "
+    "escapes for each Cyrillic letter; it is equal as JSON.",
     "files": "BATCH files hold what RECORD lines would hold. The SDK's hold records from before "
     "selection and maps, so a plain tap is run without them.",
     "empty settings": "An empty text is a setting that is not set, as Meltano has it.",
@@ -64,7 +68,6 @@ MEANT = {
 REFUSALS = {
     "BATCH files can hold one stream": "A file is of one stream, and maps make several of this.",
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
-    "dateStr": "The API selects by its own date alone, so no other column can be a bookmark.",
 }
 
 DEFAULT_CASES = 300
@@ -115,6 +118,22 @@ def without_null_objects(outcome: Outcome) -> Outcome:
     return Outcome(messages, outcome.calls, outcome.error)
 
 
+def with_equal_texts(outcome: Outcome) -> Outcome:
+    """Write JSON texts in columns in one way."""
+    messages = deepcopy(outcome.messages)
+    for message in messages:
+        if message["type"] == "RECORD":
+            message["record"] = {name: _as_text(item) for name, item in message["record"].items()}
+    return Outcome(messages, outcome.calls, outcome.error)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        with suppress(ValueError):
+            return text_of(json.loads(value))
+    return value
+
+
 def is_refusal(sentence: str) -> bool:
     return any(re.search(pattern, sentence) for pattern in REFUSALS)
 
@@ -124,7 +143,7 @@ def check(case: Case, sandbox: Sandbox) -> None:
     plain = run_plain(case.without_empty_settings(), sandbox, AsMeant)
     real = run_real(case, sandbox)
     if case.settings.get("flattening_enabled"):
-        plain = without_null_objects(plain)
+        plain, real = with_equal_texts(without_null_objects(plain)), with_equal_texts(real)
     found = differences(case, plain, real, is_refusal)
     assert not found, "\n".join(found[:20])
 
@@ -211,7 +230,7 @@ def last_words(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert not bookmarks(run.states[-1] if run.states else None)
-    return run.stderr.splitlines()[-1]
+    return " ".join(line for line in run.stderr.splitlines() if "ERROR" in line)
 
 
 # What users may do.

@@ -31,8 +31,11 @@ def with_keys_of(schema: Json, value: Any) -> Any:
     if type_of(schema) == "array" and isinstance(value, list):
         return [with_keys_of(schema.get("items", {}), item) for item in value]
     if type_of(schema) == "object" and isinstance(value, dict) and "properties" in schema:
-        fields = schema["properties"].items()
-        return {name: with_keys_of(field, value.get(name)) for name, field in fields}
+        known = schema["properties"]
+        others = value if schema.get("additionalProperties") else {}
+        return {name: with_keys_of(field, value.get(name)) for name, field in known.items()} | {
+            name: item for name, item in others.items() if name not in known
+        }
     return value
 
 
@@ -69,7 +72,7 @@ def _anything(value: Any) -> Any:
 def _string(value: Any) -> str | None:
     if isinstance(value, str):
         return clean_text(value)
-    return None if isinstance(value, (dict, list)) else json.dumps(value)
+    return json.dumps(_anything(value), ensure_ascii=False)
 
 
 def _integer(value: Any) -> int | None:
@@ -77,7 +80,7 @@ def _integer(value: Any) -> int | None:
     return number if isinstance(number, int) and abs(number) < 2**63 else None
 
 
-def _number(value: Any) -> int | float | None:  # noqa: PYI041 - mypy tells them apart
+def _number(value: Any) -> int | float | None:
     """Return a number, whole ones as integers."""
     if isinstance(value, str):
         with suppress(ValueError):

@@ -38,6 +38,8 @@ FLAGS = (
     "with_custom_fields",
     "with_dcm",
 )
+
+
 @dataclass
 class Run:
     """What a run of the tap left behind."""
