@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from docs import plugin
@@ -194,6 +196,27 @@ def bookmarks(state: State) -> dict[str, str]:
         for partition in bookmark.get("partitions", [])
         if "replication_key_value" in partition
     }
+
+
+def test_dbt_makes_tables_and_the_report_of_what_was_loaded(
+    load: Callable[..., tuple[int, State]], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Of files in the folder that the quick start with Meltano leaves behind."""
+    assert load()[0] == 0
+    output = tmp_path / "my-calltouch" / "output"
+    output.mkdir(parents=True)
+    for path in tmp_path.glob("*.jsonl"):
+        path.rename(output / path.name)
+    checkout = tmp_path / "tap-calltouch"
+    shutil.copytree(ROOT / "transform", checkout / "transform")
+    (checkout / "demo").symlink_to(ROOT / "demo")
+    (checkout / ".venv").symlink_to(BIN.parent)
+    (commands,) = blocks("docs/dbt.md", "Tables with dbt")
+    succeed(commands.text, checkout, dict(os.environ))
+    with duckdb.connect(checkout / "calltouch.duckdb", read_only=True) as database:
+        query = "select sum(calls), sum(requests) from calltouch__leads_by_day"
+        assert database.execute(query).fetchall() == [tuple(map(len, expected(sandbox).values()))]
+    assert (checkout / "leads.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
