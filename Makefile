@@ -12,7 +12,7 @@ help:
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
 	@echo "make lint      check format, style and types"
 	@echo "make bench     measure speed and memory"
-	@echo "make docs      bring the generated tables up to date"
+	@echo "make docs      regenerate the tables and plugin definitions"
 	@echo "make package   build the package and inspect it"
 	@echo "make clean     take away what the others made"
 

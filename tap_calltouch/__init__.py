@@ -1,1 +1,1 @@
-"""Singer tap for the Calltouch requests journal."""
+"""Singer tap for the Calltouch journals of requests and calls."""
