@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.support.catalogs import REMOVED, Changes, Path, childless
@@ -11,6 +12,7 @@ from tests.support.generated_cases import INSTANT_TYPES, STRANGE_NAMES
 Json = dict[str, Any]
 
 SCHEMA: Json = DISCOVERED["requests"]["schema"]
+CALLS: Json = DISCOVERED["calls"]["schema"]
 
 OBJECTS = [("session",), ("client",), ("widgetInfo",), ("order", "session"), ("order",)]
 UNION: Json = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
@@ -182,6 +184,16 @@ SCHEMAS: dict[str, Changes] = {
         keywords={(): {"additionalProperties": True}, ("session",): {"additionalProperties": True}},
         metadata={("client",): {"selected": False}, ("session", "ip"): {"selected": False}},
     ),
+    "additionalProperties: true beside an array whose items are not selected": Changes(
+        keywords={(): {"additionalProperties": True}},
+        metadata={("customFields", "[]"): {"selected": False}},
+    ),
+    "an object without a type, with an array whose items are not selected": Changes(
+        schemas={("client",): {}}, metadata={("client", "phones", "[]"): {"selected": False}}
+    ),
+    "an object of any integers": schemas(
+        order={"type": ["object", "null"], "additionalProperties": {"type": ["integer", "null"]}}
+    ),
     "an integer as a number": schemas(ctClientId={"type": "number"}),
     "digits as a number": schemas(ctGlobalId={"type": ["number", "null"]}),
     "an array of anything": schemas(orders={"type": ["array", "null"]}),
@@ -248,11 +260,28 @@ HAND_MADE = {
     "flat with dots": {
         str(depth): flat(flattening_max_depth=depth, flattening_separator=".") for depth in range(4)
     },
+    "calls": {
+        "as they are": Case(stream="calls"),
+        "flat": replace(flat(flattening_max_depth=2), stream="calls"),
+        "in files": Case(stream="calls", batch_size=5),
+        "the instant as a text": replace(
+            mapped({"calls": {"timestamp": "str(timestamp)"}}), stream="calls"
+        ),
+        "keys under other names": replace(
+            mapped({"calls": {"id": "callId", "callId": None, "__key_properties__": ["id"]}}),
+            stream="calls",
+        ),
+        "no child of callbackInfo": Case(
+            {}, Changes(metadata=childless(CALLS, [("callbackInfo",)])), stream="calls"
+        ),
+        "twenty digits as a number": Case(
+            {}, schemas(yaClientId={"type": ["number", "null"]}), stream="calls"
+        ),
+    },
     "other": {
         "no catalog": Case({}, None),
         "a state": Case({}, None, STATE),
         "full_table": Case({}, entry(replication_method="full_table")),
-        "another replication key": Case({}, entry(replication_key="dateStr")),
         "the stream is not selected": Case({}, Changes(metadata={(): {"selected": False}})),
         "an empty separator": flat(flattening_max_depth=2, flattening_separator=""),
     },

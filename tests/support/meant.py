@@ -26,53 +26,16 @@ def type_of(schema: Json) -> str:
     return types[0] if len(types) == 1 else "any"
 
 
-def with_instants(schema: Json, own: Json) -> Json:
-    """Replace what names no type by the stream's own schema where that knows of instants.
-
-    Args:
-        schema: What the catalog says of a value.
-        own: What the stream's own schema says of it; empty if it says nothing.
-    """
-    if type_of(schema) == "any" and "format" not in own and has_instants(own):
-        return instants_of(own)
-    schema = dict(schema)
-    if "properties" in schema:
-        known = own.get("properties", {})
-        schema["properties"] = {
-            name: with_instants(field, known.get(name, {}))
-            for name, field in schema["properties"].items()
-        }
-    if type_of(schema) == "array":
-        schema["items"] = with_instants(schema.get("items", {}), own.get("items", {}))
-    return schema
-
-
-def instants_of(own: Json) -> Json:
-    """Return a schema of anything in which only the instants are known."""
-    if own.get("format") == "date-time":
-        return {**own, "type": ["string", "null"]}
-    if "items" in own:
-        return {"type": ["array", "null"], "items": instants_of(own["items"])}
-    known = {
-        name: instants_of(field) for name, field in own["properties"].items() if has_instants(field)
-    }
-    return {"type": ["object", "null"], "properties": known, "additionalProperties": True}
-
-
-def has_instants(schema: Json) -> bool:
-    """Return whether a schema has a date-time, at any depth."""
-    inner = [*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])]
-    return schema.get("format") == "date-time" or any(map(has_instants, inner))
-
-
 def with_keys_of(schema: Json, value: Any) -> Any:
     """Give objects the keys of their schema, in its order, null where the answer lacks them."""
     if type_of(schema) == "array" and isinstance(value, list):
         return [with_keys_of(schema.get("items", {}), item) for item in value]
     if type_of(schema) == "object" and isinstance(value, dict) and "properties" in schema:
-        fields = schema["properties"]
-        known = {name: with_keys_of(field, value.get(name)) for name, field in fields.items()}
-        return {**known, **value, **known} if schema.get("additionalProperties") else known
+        known = schema["properties"]
+        others = value if schema.get("additionalProperties") else {}
+        return {name: with_keys_of(field, value.get(name)) for name, field in known.items()} | {
+            name: item for name, item in others.items() if name not in known
+        }
     return value
 
 
@@ -113,20 +76,21 @@ def _string(value: Any) -> str:
 
 
 def _integer(value: Any) -> int | None:
-    is_fraction = isinstance(value, str) and not value.strip().lstrip("+-").isdecimal()
+    is_fraction = isinstance(value, str) and "." in value
     number = None if is_fraction else _number(value)
-    return number if isinstance(number, int) and abs(number) < 2**63 else None
+    return number if isinstance(number, int) else None
 
 
 def _number(value: Any) -> int | float | None:
-    """Return a number, whole ones as integers."""
+    """Return a number, whole ones as integers; null beyond 64 bits."""
     if isinstance(value, str):
         with suppress(ValueError):
             value = float(value) if "." in value else int(value)
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number else None
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < 2**63 else None
 
 
 def _boolean(value: Any) -> bool | None:
@@ -157,15 +121,7 @@ def with_types(schema: Json) -> Json:
 
 
 def takes_instant(schema: Json, path: str) -> bool:
-    """Return whether a schema has an object at a path, in which there may be a text for an instant.
-
-    Args:
-        schema: Schema of a record.
-        path: Such as `orders.dateCreated`, through arrays.
-    """
+    """Return whether a schema allows a text at a path such as `orders.dateCreated`."""
     for name in path.split("."):
-        schema = schema.get("items", schema)
-        if type_of(schema) == "string":
-            return False  # an object as a text is what the API sent
-        schema = schema.get("properties", {}).get(name, {})
+        schema = schema.get("items", schema).get("properties", {}).get(name, {})
     return type_of(schema) in {"any", "string"}
