@@ -57,6 +57,6 @@ cross join lateral unnest(string_to_array({{ text }}, ',')) with ordinality
     as part (name, position)
 {%- endmacro %}
 
-{#- The values of a group as a list, in order. -#}
-{% macro list_of(value, order) %}{{ adapter.dispatch('list_of', 'calltouch')(value, order) }}{% endmacro %}
-{% macro default__list_of(value, order) %}array_agg({{ value }} order by {{ order }}){% endmacro %}
+{#- The different values of a group as a sorted list. -#}
+{% macro list_of(value) %}{{ adapter.dispatch('list_of', 'calltouch')(value) }}{% endmacro %}
+{% macro default__list_of(value) %}array_agg(distinct {{ value }} order by {{ value }}){% endmacro %}

@@ -48,14 +48,14 @@ with leads as (
 
 tags as (
     {%- for lead in lead_types %}
-    select '{{ lead }}-' || {{ lead }}_key as lead_key, {{ lead }}_tag_key as tag_key, tag
+    select '{{ lead }}-' || {{ lead }}_key as lead_key, tag
     from {{ ref('stg_calltouch__' ~ lead ~ '_tags') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
 tags_of_leads as (
-    select lead_key, {{ list_of('tag', 'tag_key') }} as tags
+    select lead_key, {{ list_of('tag') }} as tags
     from tags
     group by lead_key
 ),

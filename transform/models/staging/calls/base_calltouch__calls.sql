@@ -1,1 +1,2 @@
+{{ config(enabled='calls' in var('calltouch_journals')) }}
 {{ loaded('call') }}

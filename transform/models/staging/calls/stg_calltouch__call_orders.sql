@@ -1,3 +1,4 @@
+{{ config(enabled='calls' in var('calltouch_journals')) }}
 select
     {{ part_columns('call', 'order') }},
     {{ integer_field('item.value', 'orderId') }} as order_id,

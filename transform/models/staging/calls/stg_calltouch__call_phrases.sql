@@ -1,3 +1,4 @@
+{{ config(enabled='calls' in var('calltouch_journals')) }}
 select
     {{ part_columns('call', 'phrase') }},
     item.position as phrase_number,

@@ -1,3 +1,4 @@
+{{ config(enabled='calls' in var('calltouch_journals')) }}
 select
     {{ lead_columns('call') }},
     record."timestamp" as created_at,

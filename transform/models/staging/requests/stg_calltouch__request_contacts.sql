@@ -1,3 +1,4 @@
+{{ config(enabled='requests' in var('calltouch_journals')) }}
 {%- set lists = [
     ('phones', 'phone', 'phoneNumber', 'phoneType'),
     ('contacts', 'contact', 'contactValue', 'contactType'),

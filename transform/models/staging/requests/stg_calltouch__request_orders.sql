@@ -1,3 +1,4 @@
+{{ config(enabled='requests' in var('calltouch_journals')) }}
 {%- set session = object_field('item.value', 'session') -%}
 select
     {{ part_columns('request', 'order') }},

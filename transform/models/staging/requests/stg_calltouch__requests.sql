@@ -1,3 +1,4 @@
+{{ config(enabled='requests' in var('calltouch_journals')) }}
 select
     {{ lead_columns('request') }},
     record."date" as created_at,
