@@ -29,12 +29,10 @@ def charts(texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _chart(name: str, title: str, height: int) -> alt.Chart:
-    return alt.Chart(
-        alt.NamedData(name), width="container", height=height, description=title
-    )
+    return alt.Chart(alt.NamedData(name), width="container", height=height, description=title)
 
 
-def _days(texts: Mapping[str, str]) -> alt.LayerChart:
+def _days(texts: Mapping[str, str]) -> Any:
     """Calls and requests of each day as dots, and their means of a week as lines."""
     chart = _chart("days", texts["days"], 260)
     names = [texts["calls"], texts["requests"]]
@@ -46,7 +44,7 @@ def _days(texts: Mapping[str, str]) -> alt.LayerChart:
         kind = chart.transform_calculate(kind=json.dumps(name))
         hue = alt.Color("kind:N", scale=color, legend=legend)
         lines += [
-            kind.mark_circle(size=14, opacity=0.45).encode(
+            kind.mark_circle(size=18, opacity=0.45).encode(
                 _DAY, alt.Y(f"{field}:Q", axis=count), hue
             ),
             kind.mark_line(strokeWidth=2.5, interpolate="monotone").encode(
@@ -76,7 +74,7 @@ def _days(texts: Mapping[str, str]) -> alt.LayerChart:
     )
 
 
-def _hours(texts: Mapping[str, str]) -> alt.Chart:
+def _hours(texts: Mapping[str, str]) -> Any:
     """Leads by weekday and hour."""
     return (
         _chart("hours", texts["hours"], 200)
@@ -99,7 +97,7 @@ def _hours(texts: Mapping[str, str]) -> alt.Chart:
     )
 
 
-def _paths(texts: Mapping[str, str]) -> alt.LayerChart:
+def _paths(texts: Mapping[str, str]) -> Any:
     """Leads by the source of their first visit and that of their last."""
     chart = _chart("paths", texts["paths"], 300).encode(
         alt.X(
@@ -123,11 +121,13 @@ def _paths(texts: Mapping[str, str]) -> alt.LayerChart:
     color = alt.Color("leads:Q", scale=alt.Scale(zero=True), legend=None)
     return alt.layer(
         chart.mark_rect(cornerRadius=2).encode(color),
-        chart.mark_text(fontSize=11).transform_filter("datum.leads > 0").encode(alt.Text("leads:Q", format=",d")),
+        chart.mark_text(fontSize=11)
+        .transform_filter("datum.leads > 0")
+        .encode(alt.Text("leads:Q", format=",d")),
     ).properties(width="container", height=300, description=texts["paths"])
 
 
-def _ads(texts: Mapping[str, str]) -> alt.Chart:
+def _ads(texts: Mapping[str, str]) -> Any:
     """Leads from advertising by day, with the id of their ad and without."""
     names = [texts["identified"], texts["unidentified"]]
     return (
@@ -137,7 +137,7 @@ def _ads(texts: Mapping[str, str]) -> alt.Chart:
             alt.X(
                 "date:O",
                 sort=alt.EncodingSortField("day", op="min"),
-                axis=alt.Axis(title=None, labelAngle=0, labelOverlap=True),
+                axis=alt.Axis(title=None, labelAngle=0, labelOverlap="greedy", labelSeparation=10),
             ),
             alt.Y("leads:Q", axis=alt.Axis(title=None, tickCount=3, format="d", tickMinStep=1)),
             alt.Color(

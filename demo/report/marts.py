@@ -74,7 +74,9 @@ def _column(values: list[Any]) -> Any:
         different = list(dict.fromkeys(values))
         places = {value: place for place, value in enumerate(different)}
         return {
-            "values": [value.isoformat() if isinstance(value, date) else value for value in different],
+            "values": [
+                value.isoformat() if isinstance(value, date) else value for value in different
+            ],
             "places": [places[value] for value in values],
         }
     return [float(value) if isinstance(value, Decimal) else value for value in values]

@@ -21,6 +21,7 @@ const share = number({ style: "percent", minimumFractionDigits: 1, maximumFracti
 const percent = number({ style: "percent", maximumFractionDigits: 0 });
 const dates = (options) => new Intl.DateTimeFormat(locales.dates, { timeZone: "UTC", ...options });
 const fullDay = dates({ day: "numeric", month: "long", year: "numeric" });
+const date = dates({ day: "numeric", month: "short", year: "numeric" });
 const shortDay = dates({ day: "numeric", month: "short" });
 const weekday = dates({ weekday: "short" });
 const iso = (day) => new Date(day).toISOString().slice(0, 10);
@@ -155,6 +156,11 @@ function node(tag, attributes = {}, ...children) {
   return made;
 }
 
+function trend(ratio) {
+  if (Math.abs(ratio) < 0.005) return ["same", "="];
+  return ratio < 0 ? ["down", "▼"] : ["up", "▲"];
+}
+
 function showTotals() {
   const now = total(tables.days.filter(chosen));
   const days = Math.round((choice.to - choice.from) / DAY) + 1;
@@ -180,7 +186,8 @@ function showTotals() {
       if (before) {
         const past = name === "conversion" ? conversion(before) : before[name];
         const ratio = value / past - 1;
-        const arrow = node("span", { class: ratio < 0 ? "down" : "up" }, ratio < 0 ? "▼" : "▲");
+        const [direction, sign] = trend(ratio);
+        const arrow = node("span", { class: direction }, sign);
         const text = fill(texts.change, { change: percent(Math.abs(ratio)), days });
         tile.append(node("div", { class: "detail" }, arrow, ` ${text}`));
       }
@@ -358,7 +365,7 @@ function start() {
     });
   }
   element("filters").addEventListener("submit", (event) => event.preventDefault());
-  element("subtitle").textContent += `, ${fullDay.formatRange(oldest, newest)}`;
+  element("subtitle").textContent += `, ${date.formatRange(oldest, newest)}`;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
 }

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
 import vl_convert
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 #: The locales of numbers and of dates, by language.
-LOCALES = {"en": ("en-US", "en-GB"), "ru": ("ru-RU", "ru-RU")}
+LOCALES: dict[str, tuple[Literal["en-US", "ru-RU"], Literal["en-GB", "ru-RU"]]] = {
+    "en": ("en-US", "en-GB"),
+    "ru": ("ru-RU", "ru-RU"),
+}
 
 
 def language(environment: Mapping[str, str] = os.environ) -> str:
@@ -62,8 +65,7 @@ def render(database: DuckDBPyConnection, chosen: str) -> str:
 def _library() -> str:
     """Return Vega-Embed and all below it, of the version that Altair's charts are for."""
     version = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
-    library: str = vl_convert.javascript_bundle(vl_version=version)
-    return library
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
 
 
 def _json(value: Any) -> str:
