@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -17,7 +15,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sandbox import Journal, Sandbox
-from tests.support.meltano_project import BIN, JSONL, POSTGRES, ROOT, pipe, postgres, tap_config
+from tests.support.dbt import build, dbt
+from tests.support.meltano_project import JSONL, POSTGRES, pipe, postgres, tap_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,22 +81,6 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
         pipe(path, loader, config, settings)
         changed["orders"][0]["sum"], called["manager"] = amount, manager
         pipe(path, loader, config, settings)
-
-
-def dbt(path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(BIN / "dbt"), *arguments, "--project-dir", "transform", "--profiles-dir", "transform"],
-        cwd=ROOT,
-        env={**os.environ, "DBT_TARGET_PATH": f"{path}", "DBT_LOG_PATH": f"{path}", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def build(path: Path, *arguments: str, **environment: str) -> None:
-    result = dbt(path, "build", *arguments, **environment)
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def on_postgres(path: Path, journals: Journals) -> Iterator[Query]:
