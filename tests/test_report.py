@@ -335,6 +335,16 @@ def test_the_chart_of_days_follows_the_filters(
                 [None if value is None else pytest.approx(value, abs=0.051) for value in row[1:]]
                 for row in found
             ]
+            dots = read_marks(tab, "days", "circle")
+            drawn = Counter((dot["kind"], number(dot[dot["kind"].lower()])) for dot in dots)
+            assert drawn == Counter(
+                pair for row in found for pair in (("Calls", row[1]), ("Requests", row[2]))
+            )
+            # A line says where it begins.
+            lines = read_marks(tab, "days", "line mark")
+            begun = [number(line[f"{line['kind'].lower()}Mean"]) for line in lines]
+            if found[0][3] is not None:
+                assert begun == pytest.approx(found[0][3:])
 
 
 def test_the_chart_of_hours_follows_the_filters(
