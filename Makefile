@@ -4,15 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all package lint format bench docs requirements clean help
+.PHONY: demo screenshot test test-all package lint format bench docs requirements clean help
 
 help:
-	@echo "make demo      load a year of requests from a local API, and show it"
+	@echo "make demo      load a year of leads from a local API, and show them"
 	@echo "make test      run all tests"
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
 	@echo "make lint      check format, style and types"
 	@echo "make bench     measure speed and memory"
 	@echo "make docs      regenerate the tables and plugin definitions"
+	@echo "make screenshot  take the picture of README (needs Chromium)"
 	@echo "make package   build the package and inspect it"
 	@echo "make clean     take away what the others made"
 
@@ -26,6 +27,9 @@ $(READY): requirements-dev.txt pyproject.toml Makefile
 
 demo: $(READY)
 	@$(BIN)/python -m demo
+
+screenshot: $(READY)
+	@$(BIN)/python -m demo.screenshot
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 4 --dist worksteal

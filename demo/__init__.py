@@ -1,1 +1,1 @@
-"""The demo: loads a year of requests from a local API, and shows them."""
+"""The demo: loads a year of calls and requests from a local API, and shows the leads."""

@@ -2,105 +2,98 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-FOLDER = Path(".demo").resolve()
-DATA = FOLDER / "requests.jsonl"
-DATABASE = FOLDER / "calltouch.duckdb"
-JOB = "demo:tap-calltouch-to-target-jsonl"
+from demo.pipeline import ROOT, build, count_lines, load, read_bookmarks
+from demo.report.page import language, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+FOLDER = ROOT / ".demo"
+SOURCES = 8
 
 REAL = """
-To load your own requests with the same pipeline (put another loader in place of target-jsonl):
-
-    export TAP_CALLTOUCH_API_TOKEN=<Integrations > API in your Calltouch account>
-    export TAP_CALLTOUCH_SITE_IDS='[<your site id>]' TAP_CALLTOUCH_START_DATE=2024-01-01
-    TARGET_JSONL_DESTINATION_PATH=. \\
-      .venv/bin/meltano run --state-id-suffix=real tap-calltouch target-jsonl
+To load your own leads with the same pipeline, with your loader in place of target-jsonl:
+    export TAP_CALLTOUCH_API_TOKEN=<your token> TAP_CALLTOUCH_SITE_IDS='[<your site id>]'
+    export TAP_CALLTOUCH_START_DATE=2024-01-01 TARGET_JSONL_DESTINATION_PATH=.
+    .venv/bin/meltano run --state-id-suffix=real tap-calltouch target-jsonl
 """
 
-BY_SOURCE = """
-    SELECT source, medium, sum(requests)::INT AS requests, sum(target_requests)::INT AS "target",
-           sum(orders)::INT AS orders, sum(revenue)::DECIMAL(18, 2) AS revenue
-    FROM calltouch__requests_by_day GROUP BY ALL ORDER BY requests DESC LIMIT 12
+BY_SOURCE = f"""
+    WITH sources AS (
+        SELECT source, medium, sum(calls) AS calls, sum(requests) AS requests,
+               sum(target_leads) AS target, sum(orders) AS orders, sum(revenue) AS revenue,
+               row_number() OVER (ORDER BY sum(leads) DESC) AS place
+        FROM calltouch__leads_by_day GROUP BY source, medium
+    )
+    SELECT if(place <= {SOURCES}, coalesce(source, 'unknown'), 'others') AS source,
+           if(place <= {SOURCES}, coalesce(medium, ''), '') AS medium,
+           sum(calls)::INT AS calls, sum(requests)::INT AS requests, sum(target)::INT AS target,
+           sum(orders)::INT AS orders, sum(revenue)::BIGINT AS revenue
+    FROM sources GROUP BY ALL ORDER BY min(place)
 """
 BY_MONTH = """
-    WITH months AS (
-        SELECT strftime(day, '%Y-%m') AS month, sum(requests)::INT AS requests
-        FROM calltouch__requests_by_day GROUP BY ALL
-    )
-    SELECT month, requests, bar(requests, 0, max(requests) OVER (), 30) AS ' '
-    FROM months ORDER BY month
+    SELECT strftime(day, '%Y-%m') AS month, sum(calls)::INT AS calls,
+           sum(requests)::INT AS requests, sum(orders)::INT AS orders,
+           repeat('█', (sum(leads) * 24 // max(sum(leads)) OVER ())::INT) AS leads
+    FROM calltouch__leads_by_day GROUP BY month ORDER BY month
 """
-BY_DAY = """
-    SELECT day, site_id AS site, source, medium, campaign, requests, target_requests AS "target",
-           orders, revenue::DECIMAL(18, 2) AS revenue
-    FROM calltouch__requests_by_day ORDER BY day DESC, requests DESC, site LIMIT 8
-"""
-TABLES = {
-    "Requests by source and medium": BY_SOURCE,
-    "Requests by month": BY_MONTH,
-    "The mart calltouch__requests_by_day": BY_DAY,
-}
 
 
 def main() -> int:
     """Run the pipeline and show what it loaded."""
-    before = _bookmarks()
-    lines_before = _count_lines()
-    if before:
-        print(f"\nLoading incrementally, from the look-back before {min(before.values())}.\n")
+    FOLDER.mkdir(exist_ok=True)
+    bookmarks, lines = read_bookmarks(), count_lines(FOLDER)
+    known = [instant for sites in bookmarks.values() for instant in sites.values()]
+    if known:
+        print(f"\nLoading incrementally, from the look-back before {min(known)}.\n")
     else:
-        print("\nLoading a year of requests of two sites from a local API. First run: all of it.\n")
-    sandbox = ["-m", "sandbox", "--sites", "2", "--days", "365", "--requests-per-day", "12"]
-    pipeline = [program("meltano"), "run", "tap-calltouch", "target-jsonl"]
-    status = subprocess.run([sys.executable, *sandbox, "--", *pipeline], check=False).returncode
-    if status:
+        print("\nLoading a year of calls and requests of two sites from a local API.\n")
+    if status := load(FOLDER):
         return status
-    print("\nMaking tables with dbt")
-    paths = {"CALLTOUCH_JSONL": DATA, "CALLTOUCH_DUCKDB": DATABASE}
-    paths |= {"DBT_TARGET_PATH": FOLDER / "dbt", "DBT_LOG_PATH": FOLDER / "dbt"}
-    environment = os.environ | {name: str(path) for name, path in paths.items()}
-    models = ["--project-dir", "transform", "--profiles-dir", "transform", "--target", "duckdb"]
-    subprocess.run([program("dbt"), "--quiet", "build", *models], env=environment, check=True)
-    with duckdb.connect(str(DATABASE)) as database:
-        for title, query in TABLES.items():
-            print(f"\n{title}")
-            database.sql(query).show()
-        counted = database.sql("SELECT count(*) FROM stg_calltouch__requests").fetchall()
-    total = counted[0][0]
-    run = "incremental" if before else "first"
-    print(f"This run ({run}) loaded {_count_lines() - lines_before} rows; {total} requests in all.")
-    for site, bookmark in _bookmarks().items():
-        print(f"Bookmark of site {site}: all requests before {bookmark} are loaded.")
-    print(REAL)
+    print("\nMaking tables with dbt and the report with Altair")
+    page = FOLDER / "leads.html"
+    with duckdb.connect(build(FOLDER), read_only=True) as database:
+        page.write_text(render(database, language()), encoding="utf-8")
+        for query in (BY_SOURCE, BY_MONTH):
+            print("\n" + show(database, query))
+        counts = database.execute("SELECT lead_type, count(*) FROM calltouch__leads GROUP BY ALL")
+        total = dict(counts.fetchall())
+    kind = "incremental" if known else "first"
+    print(
+        f"\nThis run ({kind}) loaded {count_lines(FOLDER) - lines:,} rows; there are "
+        f"{total['call']:,} calls and {total['request']:,} requests in all."
+    )
+    for stream, sites in read_bookmarks().items():
+        places = ", ".join(f"{instant} (site {site})" for site, instant in sites.items())
+        print(f"Bookmarks of {stream}: {places}")
+    print(f"{REAL}\nOpen the report in a browser: {page}")
     return 0
 
 
-def program(name: str) -> str:
-    """Give the path of a program of this environment."""
-    return str(Path(sys.executable).with_name(name))
-
-
-def _count_lines() -> int:
-    if not DATA.exists():
-        return 0
-    with DATA.open("rb") as file:
-        return sum(1 for _ in file)
-
-
-def _bookmarks() -> dict[int, str]:
-    """Read the bookmarks from Meltano's state."""
-    command = [program("meltano"), "state", "get", JOB]
-    output = subprocess.run(command, capture_output=True, check=False).stdout
-    state = json.loads(output or "{}").get("singer_state", {})
-    partitions = state.get("bookmarks", {}).get("requests", {}).get("partitions", [])
-    return {item["context"]["siteId"]: item["replication_key_value"] for item in partitions}
+def show(database: DuckDBPyConnection, query: str) -> str:
+    """Return the result of a query as lines of text."""
+    found = database.execute(query)
+    rows: list[Sequence[Any]] = [[column[0] for column in found.description or ()]]
+    rows += found.fetchall()
+    texts = [
+        [f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    numeric = [isinstance(value, int) for value in rows[-1]]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in texts
+    )
 
 
 if __name__ == "__main__":

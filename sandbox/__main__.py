@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from sandbox.clock import MOSCOW
@@ -35,7 +35,7 @@ def _arguments() -> argparse.Namespace:
         type=date.fromisoformat,
         default=datetime.now(MOSCOW).date(),
         metavar="YYYY-MM-DD",
-        help="the last day with records; default: today, up to this moment",
+        help="the last day with records, which is then the present; default: today",
     )
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--token", default=Sandbox.token)
@@ -48,6 +48,7 @@ def main() -> int:
     options = _arguments()
     sites = [101 + index for index in range(options.sites)]
     first_day = options.until - timedelta(days=options.days - 1)
+    last_moment = datetime.combine(options.until, time(23, 59, 59), MOSCOW)
     journal = Journal(
         sites, first_day, options.until, options.requests_per_day, options.seed, sample=False
     )
@@ -56,7 +57,8 @@ def main() -> int:
         journal.calls(options.calls_per_day),
         token=options.token,
         latency=options.latency,
-        now=lambda: datetime.now(timezone.utc),
+        now=lambda: min(datetime.now(timezone.utc), last_moment),
+        ads_come_later=True,
     )
     with sandbox:
         return _run(

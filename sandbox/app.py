@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.call_contract import CALLS
+from sandbox.clock import MOSCOW
 from sandbox.contract import BadInquiryError, Contract
 from sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
 from sandbox.journal import CallJournal, Records
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 BASE = "/calls-service/RestAPI"
 HTML = "text/html;charset=UTF-8"
 _HELP = "/help/"
+_ADS = ("yandexDirect", "googleAdWords")
 _PAGING = (("page", "1"), ("limit", "1000"))
 
 
@@ -76,6 +78,7 @@ class Api:
         row_limit: an answer of more rows becomes a server error.
         row_cap: how many rows an inquiry finds at most, without a word about the others.
         now: the present: later records do not exist yet; None to serve them all.
+        ads_come_later: whether the ids of the present day's advertisements come the next day.
         ignore_site: whether the site has no effect.
         ignore_dates: whether the period has no effect.
         single_as_array: whether one request comes as an array of one.
@@ -92,6 +95,7 @@ class Api:
     row_limit: int | None = None
     row_cap: int | None = None
     now: datetime | Callable[[], datetime] | None = None
+    ads_come_later: bool = False
     ignore_site: bool = False
     ignore_dates: bool = False
     single_as_array: bool = False
@@ -134,7 +138,7 @@ class Api:
         record = self.journal.find(number) or self.journal.find(number.removesuffix("/"))
         if record is None or not self._exists(REQUESTS, record):
             return 404, {"message": f"Заявка {number} не найдена"}
-        shown = REQUESTS.show(record, {})
+        shown = self._show(REQUESTS, record, {})
         return 200, [shown] if self.single_as_array else shown
 
     def _requests(self, params: Mapping[str, str]) -> tuple[int, Any]:
@@ -148,7 +152,7 @@ class Api:
             rows = self._select(REQUESTS, self.journal, params, site)
         except BadInquiryError:
             return 500, SERVER_ERROR
-        rows = [REQUESTS.show(row, params) for row in rows]
+        rows = [self._show(REQUESTS, row, params) for row in rows]
         # Nothing is promised about the order, so there is none; but it is the same every time.
         random.Random(len(rows)).shuffle(rows)
         return self._limited(rows[: self.row_cap])
@@ -169,7 +173,7 @@ class Api:
             rows = self._newest_calls(site, params)
         size = min(limit, self.page_limit) if "page" in params else len(rows)
         start = (number - 1) * size
-        page = [CALLS.show(row, params) for row in rows[start : start + size]]
+        page = [self._show(CALLS, row, params) for row in rows[start : start + size]]
         status, result = self._limited(page)
         if status != 200 or "page" not in params:
             return status, result
@@ -212,8 +216,21 @@ class Api:
 
     def _exists(self, contract: Contract, record: Record) -> bool:
         """Return whether a record has been made by now."""
-        now = self.now() if callable(self.now) else self.now
+        now = self._present()
         return now is None or contract.exists(record, now)
+
+    def _present(self) -> datetime | None:
+        return self.now() if callable(self.now) else self.now
+
+    def _show(self, contract: Contract, record: Record, params: Mapping[str, str]) -> Record:
+        """Return a record as an answer has it now."""
+        shown = contract.show(record, params)
+        now, moment = self._present(), contract.moment(record)
+        if self.ads_come_later and now is not None and moment is not None:
+            midnight = now.astimezone(MOSCOW).replace(hour=0, minute=0, second=0, microsecond=0)
+            if moment >= midnight.timestamp():
+                shown |= dict.fromkeys(_ADS)
+        return shown
 
     def _charge(self) -> bool:
         with self._points_lock:

@@ -102,7 +102,9 @@ class _CallMaker(Maker):
             attrs = {"param1": "value1"} if self.random() < 0.3 else None
             session = self.session(traffic, attrs) if self.random() > 0.25 else None
             visits = self.visits(session) if session else []
-            orders = self.orders(epoch * 1000, session) if session and self.random() < 0.1 else []
+            orders = []
+            if session and self.random() < traffic.deals / 2:
+                orders = self.orders(epoch * 1000, session)
             ads = self.campaigns(traffic.ads if session and self.random() < 0.9 else None, traffic)
         answered = duration != 0
         target, unique = self.random() < 0.7, self.random() < 0.8

@@ -216,7 +216,7 @@ class _RequestMaker(Maker):
         subject = self.pick(pools.SUBJECTS)
         attrs = {"param1": "value1", "utm_id": str(self.id)} if self.random() < 0.3 else None
         session = self.session(traffic, attrs) if self.random() > 0.04 else None
-        orders = self.orders(epoch_ms, session) if session and self.random() < 0.2 else []
+        orders = self.orders(epoch_ms, session) if session and self.random() < traffic.deals else []
         target, unique = self.random() < 0.7, self.random() < 0.8
         ads = traffic.ads if session and self.random() < 0.9 else None
         external = (

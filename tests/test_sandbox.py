@@ -477,6 +477,17 @@ def test_later_requests_do_not_exist_yet(small: Sandbox) -> None:
     assert rows(small, MARCH_8) == []
 
 
+def test_the_ids_of_ads_come_the_next_day(small: Sandbox) -> None:
+    wanted = {**MARCH_8, "withYandexDirect": "true", "withGoogleAdwords": "true"}
+    evening = datetime(2024, 3, 8, 23, 59, 59, tzinfo=MOSCOW)
+    small.ads_come_later = True
+    assert any(row["yandexDirect"] or row["googleAdWords"] for row in rows(small, wanted))
+    small.now = evening
+    assert not any(row["yandexDirect"] or row["googleAdWords"] for row in rows(small, wanted))
+    small.now = evening + timedelta(seconds=1)
+    assert any(row["yandexDirect"] or row["googleAdWords"] for row in rows(small, wanted))
+
+
 @pytest.mark.parametrize(
     ("date_header", "expected"),
     [

@@ -30,24 +30,33 @@
     ) end
 {%- endmacro %}
 
+{#- `MM:SS` as seconds -#}
+{% macro seconds(text) -%}
+    case when {{ text }} ~ '^[0-9]{1,4}:[0-9]{2}$' then
+        60 * cast(substr({{ text }}, 1, length({{ text }}) - 3) as integer)
+        + cast(substr({{ text }}, length({{ text }}) - 1) as integer)
+    end
+{%- endmacro %}
+
 {#- An instant as the tap writes it within JSON, RFC 3339 in UTC, as a timestamp in UTC. -#}
 {% macro utc(text) %}cast(substr({{ text }}, 1, 23) as timestamp){% endmacro %}
+
+{#- A timestamp in UTC as the time of the journal's zone. -#}
+{% macro local_time(timestamp) -%}
+    cast({{ timestamp }} at time zone 'UTC' at time zone '{{ var("calltouch_timezone") }}' as timestamp)
+{%- endmacro %}
 
 {#- A timestamp in UTC as the day of the journal. -#}
 {% macro local_day(timestamp) -%}
     cast({{ timestamp }} at time zone 'UTC' at time zone '{{ var("calltouch_timezone") }}' as date)
 {%- endmacro %}
 
-{#- One text that stands for a request of a site, or for a part of it. -#}
+{#- One text that stands for a request or a call of a site, or for a part of it. -#}
 {% macro key_of(columns) -%}
     {%- for column in columns -%}
         cast({{ column }} as varchar){{ " || '-' || " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
-
-{% macro request_key() %}{{ key_of(['request."siteId"', 'request."requestId"']) }}{% endmacro %}
-
-{% macro part_key() %}{{ key_of(['request."siteId"', 'request."requestId"', 'item.position']) }}{% endmacro %}
 
 {#- Where a visit came from: the same fields in sessions and visits. -#}
 {% macro traffic(visit, keywords) %}

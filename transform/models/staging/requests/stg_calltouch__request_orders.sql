@@ -1,8 +1,7 @@
+{{ config(enabled='requests' in var('calltouch_journals')) }}
+{%- set session = object_field('item.value', 'session') -%}
 select
-    {{ part_key() }} as request_order_key,
-    {{ request_key() }} as request_key,
-    request."siteId" as site_id,
-    request."requestId" as request_id,
+    {{ part_columns('request', 'order') }},
     {{ integer_field('item.value', 'orderId') }} as order_id,
     {{ field('item.value', 'orderNumber') }} as order_number,
     {{ utc(field('item.value', 'dateCreated')) }} as created_at,
@@ -12,8 +11,7 @@ select
     {{ day(field('item.value', 'sent')) }} as sent_on,
     {{ integer_field('item.value', 'callId') }} as call_id,
     {{ known_field('item.value', 'orderComments') }} as order_comments,
-    {{ known_field("(item.value -> 'session')", 'source') }} as source,
-    {{ known_field("(item.value -> 'session')", 'medium') }} as medium,
-    {{ known_field("(item.value -> 'session')", 'utmCampaign') }} as utm_campaign
-from {{ ref('base_calltouch__requests') }} as request
-cross join {{ items_of('request."orders"') }}
+    {{ known_field(session, 'source') }} as source,
+    {{ known_field(session, 'medium') }} as medium,
+    {{ known_field(session, 'utmCampaign') }} as utm_campaign
+{{ from_parts('request', 'orders') }}

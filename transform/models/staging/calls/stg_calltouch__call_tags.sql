@@ -1,0 +1,2 @@
+{{ config(enabled='calls' in var('calltouch_journals')) }}
+{{ tags('call', 'callTags') }}

@@ -1,0 +1,2 @@
+{{ config(enabled='requests' in var('calltouch_journals')) }}
+{{ tags('request', 'RequestTags') }}
