@@ -45,7 +45,7 @@ def forms(token: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("case", [SUCCESS, ECHO, *RECOVERS, *ENDS], ids=lambda case: case.name)
-def test_token_is_in_no_byte_of_output(case: Case, journal: Journal, tmp_path: Path) -> None:
+def test_token_is_in_no_byte_of_output(case: Case, stream: Stream, tmp_path: Path) -> None:
     """As text and as JSON, at DEBUG."""
     path = tmp_path / "logging.yaml"
     path.write_text(LOG_CONFIG)
