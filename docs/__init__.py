@@ -1,1 +1,1 @@
-"""Generates what repeats the settings and the schema: `plugin.yaml`, `meltano.yml`, READMEs."""
+"""Pages for users, and the code that generates what repeats the settings and the schemas."""

@@ -1,52 +1,54 @@
-"""The plugin definition in Meltano Hub form, from `--about` and the package's metadata."""
+"""The plugin definition for Meltano and its Hub, from `--about` and the package metadata."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import redirect_stdout
 from importlib.metadata import metadata
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import yaml
-from singer_sdk.about import AboutFormatter
 
 from tap_calltouch.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
 
 VARIANT = "tap-calltouch"
 LOGO = "/assets/logos/extractors/calltouch.svg"
-# Meltano 4.4 stops with a traceback when a setting of kind `decimal` comes from the environment;
-# the tap takes a number that comes as a text.
-KINDS = {"number": "string"}
 
 
 def about() -> dict[str, Any]:
-    """Give what `tap-calltouch --about --format json` prints."""
-    formatter = AboutFormatter.get_formatter("json")
-    return dict(json.loads(formatter.format_about(TapCalltouch._get_about_info())))  # noqa: SLF001
+    """Return what `tap-calltouch --about --format json` prints."""
+    with redirect_stdout(StringIO()) as output:
+        TapCalltouch.print_about("json")
+    return dict(json.loads(output.getvalue()))
 
 
 def settings() -> list[dict[str, Any]]:
-    """Give all settings in Hub form, nested ones with dots, in the order of the tap."""
-    return [item for name, schema in _properties() for item in _setting(name, schema)]
+    """Return all settings in the Hub's form, nested ones with dots, in the order of the tap."""
+    properties = about()["settings"]["properties"]
+    return [item for name, schema in properties.items() for item in _setting(name, schema)]
 
 
 def own_names() -> set[str]:
-    """Give the names of the settings that are not the SDK's."""
+    """Return the names of the settings that are not the SDK's."""
     return set(SETTINGS["properties"])
 
 
 def required() -> list[str]:
-    """Give the names of the settings that must be set."""
+    """Return the names of the settings that must be set."""
     return list(about()["settings"]["required"])
 
 
 def definition() -> dict[str, Any]:
-    """Give the whole definition."""
+    """Return the whole definition."""
     repository = _repository()
     information = about()
     return {
         "capabilities": sorted(information["capabilities"]),
-        "description": "Call tracking and lead attribution (коллтрекинг и заявки)",
+        "description": "Call tracking and lead attribution (коллтрекинг: звонки и заявки)",
         "domain_url": "https://www.calltouch.ru/",
         "executable": information["name"],
         "keywords": ["api", "meltano_sdk"],
@@ -65,24 +67,31 @@ def definition() -> dict[str, Any]:
     }
 
 
-def hub_files() -> dict[str, str]:
-    """Give what a pull request to the Hub adds to its files, by path below `docs/hub`."""
+def write_to_hub(hub: Path) -> None:
+    """Write everything that the Hub needs to list the plugin.
+
+    Args:
+        hub: A checkout of the Hub's repository. Entries that it has already stay as they are.
+    """
     plugin = definition()
     name = plugin["name"]
+    path = hub / "_data" / "meltano" / "extractors" / name / f"{VARIANT}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_yaml(plugin), encoding="utf-8")
+    logo = hub / "static" / LOGO.lstrip("/")
+    logo.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(__file__).parent / "hub" / logo.name, logo)
     maintainer = {
         "label": metadata("tap-calltouch")["Author"],
         "name": VARIANT,
         "url": _repository().rpartition("/")[0],
     }
-    return {
-        f"_data/meltano/extractors/{name}/{VARIANT}.yml": to_yaml(plugin),
-        "default_variants.yml": f"  {to_yaml({name: VARIANT})}",  # a line below `extractors:`
-        "maintainers.yml": to_yaml({VARIANT: maintainer}),
-    }
+    _append(hub / "_data" / "maintainers.yml", to_yaml({VARIANT: maintainer}))
+    _append(hub / "_data" / "default_variants.yml", f"  {name}: {VARIANT}\n", below="extractors:\n")
 
 
 def to_yaml(value: Any, *, sort_keys: bool = True) -> str:
-    """Write YAML as the Hub does: keys sorted, text as it is."""
+    """Return YAML as the Hub writes it: keys sorted, letters unescaped, long lines whole."""
     return yaml.safe_dump(value, allow_unicode=True, sort_keys=sort_keys, width=10_000)
 
 
@@ -90,8 +99,12 @@ def _repository() -> str:
     return str(metadata("tap-calltouch")["Project-URL"].partition(", ")[2])
 
 
-def _properties() -> list[tuple[str, dict[str, Any]]]:
-    return list(about()["settings"]["properties"].items())
+def _append(path: Path, entry: str, below: str = "") -> None:
+    """Add an entry at the end of a file or below a line, unless it is there."""
+    text = path.read_text(encoding="utf-8")
+    if entry not in text:
+        before, after = text.split(below, 1) if below else (text, "")
+        path.write_text(f"{before}{below}{entry}{after}", encoding="utf-8")
 
 
 def _setting(name: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -100,7 +113,6 @@ def _setting(name: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
         return [item for part in parts for item in _setting(f"{name}.{part}", parts[part])]
     types = schema.get("type", ["string"])
     kind = next(item for item in types if item != "null")
-    kind = KINDS.get(kind, kind)
     setting: dict[str, Any] = {
         "name": name,
         "label": schema["title"],

@@ -1,108 +1,135 @@
-"""Puts generated text between markers: `generated: NAME` and `generated: end`."""
+"""Fills the parts of files between the markers `generated: NAME` and `generated: end`."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from docs import plugin
-from tests.support.targets import TARGETS
-from tests.test_recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
+MARKED = re.compile(
+    r"^(?P<indent> *)(?P<start>(?P<comment>#|<!--) generated: (?P<name>.+) \(`make docs`\).*\n)"
+    r"(?:.*\n)*?(?P<end> *(?P=comment) generated: end)",
+    re.MULTILINE,
+)
 
 
 def render() -> dict[str, str]:
-    """Give the text of each file that has generated parts, by its name."""
+    """Return the text of each file that is generated or has generated parts, by its path."""
     files = {"plugin.yaml": plugin.to_yaml(plugin.definition())}
-    files |= {f"docs/hub/{path}": text for path, text in plugin.hub_files().items()}
-    settings = plugin.to_yaml([_short(item) for item in plugin.settings()], sort_keys=False)
-    files["meltano.yml"] = _replace("meltano.yml", {"settings": settings}, indent="    ")
-    for name, language in (("README.md", "en"), ("README.ru.md", "ru")):
-        if (ROOT / name).exists():
-            files[name] = _replace(name, tables(language))
+    parts = {language: tables(language) for language in ("en", "ru")}
+    for path in (ROOT / "meltano.yml", *sorted((ROOT / "docs").rglob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        if MARKED.search(text):
+            language = "ru" if path.parent.name == "ru" else "en"
+            files[path.relative_to(ROOT).as_posix()] = _fill(text, parts[language])
     return files
 
 
 def tables(language: str) -> dict[str, str]:
-    """Give the tables of a README by name."""
-    words = yaml.safe_load((ROOT / "docs" / f"{language}.yml").read_text(encoding="utf-8"))
-    own: list[str] = []
-    foreign: list[str] = []
-    for setting in plugin.settings():
-        row = _setting_row(setting, words["settings"])
-        is_own = setting["name"].split(".")[0] in plugin.own_names()
-        (own if is_own else foreign).append(row)
-    targets = _row(words["targets_header"]) + _row(["---"] * len(words["targets_header"]))
-    for target in TARGETS:
-        notes = words["targets"].get(target.package, target.notes)
-        proof = words["proofs"].get(target.proof, target.proof)
-        targets += _row([f"{target.package} {target.version}", proof, notes])
-    header = _row(words["settings_header"]) + _row(["---"] * len(words["settings_header"]))
-    schema = json.loads((ROOT / "schemas" / "requests.json").read_text(encoding="utf-8"))
-    fields = _row(words["fields_header"]) + _row(["---"] * len(words["fields_header"]))
-    fields += "".join(_field_rows(schema, "", words))
+    """Return the generated parts by name, with the words of a language."""
+    words = _data(language)
+    names = plugin.own_names()
+    settings = plugin.settings()
+    own = [setting for setting in settings if setting["name"].split(".")[0] in names]
+    sdk = [setting for setting in settings if setting not in own]
+    recipes = {f"recipe {name}": f"```yaml\n{text}```\n" for name, text in _data("recipes").items()}
     return {
-        "settings": header + "".join(own),
-        "sdk-settings": header + "".join(foreign),
-        "fields": fields,
-        "targets": targets,
-        **{f"recipe {name}": f"```yaml\n{text}```\n" for name, text in RECIPES.items()},
+        "project settings": plugin.to_yaml(list(map(_without_label, settings)), sort_keys=False),
+        "settings": _settings(own, words),
+        "sdk-settings": _settings(sdk, words),
+        "fields": "\n".join(_fields(path, words) for path in sorted(ROOT.glob("schemas/*.json"))),
+        "targets": _targets(),
+        **recipes,
     }
 
 
-def _short(setting: dict[str, Any]) -> dict[str, Any]:
-    """Leave to the Hub's definition what a project does not need."""
+def _data(name: str) -> Any:
+    return yaml.safe_load((ROOT / "docs" / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+def _fill(text: str, parts: dict[str, str]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        lines = parts[match["name"]].splitlines(keepends=True)
+        content = "".join(match["indent"] + line if line.strip() else line for line in lines)
+        return f"{match['indent']}{match['start']}{content}{match['end']}"
+
+    return MARKED.sub(fill, text)
+
+
+def _without_label(setting: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what only the Hub shows."""
     return {key: value for key, value in setting.items() if key != "label"}
 
 
-def _setting_row(setting: dict[str, Any], words: dict[str, str]) -> str:
-    name = setting["name"]
-    default = "" if "value" not in setting else f"`{json.dumps(setting['value'])}`"
-    kind = setting["kind"]
-    if "options" in setting:
-        kind = ", ".join(f"`{option['value']}`" for option in setting["options"])
-    required = " *" if name in plugin.required() else ""
-    return _row([f"`{name}`{required}", kind, default, words.get(name, setting["description"])])
+def _settings(settings: list[dict[str, Any]], words: dict[str, Any]) -> str:
+    required = plugin.required()
+    rows = []
+    for setting in settings:
+        name = setting["name"]
+        kind = ", ".join(f"`{option['value']}`" for option in setting.get("options", []))
+        rows.append(
+            [
+                f"`{name}` *" if name in required else f"`{name}`",
+                kind or setting["kind"],
+                f"`{json.dumps(setting['value'])}`" if "value" in setting else "",
+                words["settings"].get(name, setting["description"]),
+            ]
+        )
+    return _table(words["settings_header"], rows)
 
 
-def _field_rows(schema: dict[str, Any], path: str, words: dict[str, Any]) -> list[str]:
+def _targets() -> str:
+    rows = [
+        [f"{row['package']} {row['version']}", row["proof"], row["notes"]]
+        for row in _data("targets")
+    ]
+    return _table(["Target", "Proved", "What to know"], rows)
+
+
+def _fields(path: Path, words: dict[str, Any]) -> str:
+    """Return the heading, the description and the table of one stream."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    description = words["streams"].get(path.stem, schema["description"])
+    rows = _field_rows(schema, "", words, words["fields"].get(path.stem, {}))
+    return f"## `{path.stem}`\n\n{description}\n\n{_table(words['fields_header'], rows)}"
+
+
+def _field_rows(
+    schema: dict[str, Any], prefix: str, words: dict[str, Any], translated: dict[str, str]
+) -> list[list[str]]:
     rows = []
     for name, field in schema["properties"].items():
-        here = f"{path}{name}"
-        kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
-        kind = field.get("format") or next(item for item in kinds if item != "null")
+        path = f"{prefix}{name}"
         items = field.get("items", {})
-        if items.get("type") and not items.get("properties"):
-            kind = f"array of {next(item for item in items['type'] if item != 'null')}"
-        text = words["fields"].get(here, field["description"])
-        for mark in ("deprecated", "x-observed"):
-            if field.get(mark):
-                text += f" _{words[mark]}_"
-        rows.append(_row([f"`{here}`", kind, text]))
-        if here in {"order", "orders[].session"}:
-            continue  # the same fields as elsewhere: the description says where
+        kind = field.get("format") or _type(field)
+        if items and not items.get("properties"):
+            kind = f"array of {_type(items)}"
+        marks = [f" _{words[mark]}_" for mark in ("deprecated", "x-observed") if field.get(mark)]
+        text = translated.get(path, field["description"])
+        rows.append([f"`{path}`", kind, "".join([text, *marks])])
+        if field.get("deprecated"):
+            continue  # its description names the field to use, which has the same parts
         if field.get("properties"):
-            rows += _field_rows(field, f"{here}.", words)
+            rows += _field_rows(field, f"{path}.", words, translated)
         elif items.get("properties"):
-            rows += _field_rows(items, f"{here}[].", words)
+            rows += _field_rows(items, f"{path}[].", words, translated)
     return rows
 
 
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+def _type(schema: dict[str, Any]) -> str:
+    """Return the only type beside null."""
+    types = schema["type"]
+    return types if isinstance(types, str) else next(item for item in types if item != "null")
 
 
-def _replace(name: str, parts: dict[str, str], indent: str = "") -> str:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    for part, content in parts.items():
-        before, _, rest = text.partition(f"generated: {part} (")
-        opening, _, rest = rest.partition("\n")
-        last_line = next(line for line in rest.splitlines() if "generated: end" in line)
-        after = rest[rest.index(last_line) :]
-        lines = "".join(f"{indent}{line}\n" for line in content.splitlines())
-        text = f"{before}generated: {part} ({opening}\n{lines}{after}"
-    return text
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n"
+        for row in [header, ["---"] * len(header), *rows]
+    )

@@ -7,7 +7,9 @@ clients meet.
 from __future__ import annotations
 
 import io
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -17,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_calltouch.cleaning import decode_leniently
 from tap_calltouch.redaction import redact
 
 if TYPE_CHECKING:
@@ -75,7 +78,6 @@ class Page(msgspec.Struct, rename="camel"):
     """What surrounds the records of one page: whatever the API sends, of any type."""
 
     page_total: Any = None
-    page_size: Any = None
     records_total: Any = None
     records: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -114,18 +116,20 @@ def read_answer(
     status = response.status_code
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = _first_byte(body)
-    if is_success and opening == b"[":
+    if is_success and opening == b"[" and expected != "page":
         if _last_byte(body) != b"]":
             msg = f"{label}: the answer is cut short."
             raise HeavyAnswerError(msg)
         body.seek(start)
         return Answer(body, received_at(response))
     body.seek(start)
-    if is_success and opening == b"{" and expected != "array":
-        if found := _read_object(body.read(), expected, label):
+    if is_success and opening in {b"[", b"{"} and expected != "array":
+        text = body.read()
+        found = _read_record(text) if expected == "single" else _read_page(text)
+        if found:
             return Answer(io.BytesIO(found.array), received_at(response), found.page)
         body.seek(start)
-    text = body.read(ERROR_BODY_SIZE)
+    text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     raise _error(response, text, label, token, is_single=expected == "single")
 
 
@@ -134,20 +138,33 @@ class _Found(NamedTuple):
     page: Page | None = None
 
 
-def _read_object(text: bytes, expected: Expected, label: str) -> _Found | None:
-    """Return the records in an object, None if it holds none."""
+def _read_record(text: bytes) -> _Found | None:
+    """Return the one record that an object is, None if it is something else."""
+    content = _parse(text)
+    is_record = isinstance(content, dict) and "requestId" in content
+    return _Found(b"[" + text + b"]") if is_record else None
+
+
+def _read_page(text: bytes) -> _Found | None:
+    """Return the records of a page or an array, None if it is neither, or broken."""
+    is_array = text[:1] == b"["
     try:
-        if expected == "single":
-            is_record = "requestId" in msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            return _Found(b"[" + text + b"]") if is_record else None
-        page = msgspec.json.decode(text, type=Page)
-    except (msgspec.DecodeError, RecursionError):
-        if b'"records"' not in text:
-            return None
-        msg = f"{label}: the answer is cut short or is not valid JSON."
-        raise HeavyAnswerError(msg) from None
+        page = _decode_page(b'{"records":%b}' % text if is_array else text)
+    except (ValueError, RecursionError):
+        return None
+    if not page.has_records:
+        return None
     array = bytes(page.records)
-    return _Found(array if array[:1] == b"[" else b"[]", page) if page.has_records else None
+    return _Found(array if array[:1] == b"[" else b"[]", None if is_array else page)
+
+
+def _decode_page(text: bytes) -> Page:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(text, type=Page)
+    # What msgspec refuses may be within the records, whose decoder takes it.
+    page = decode_leniently(text)
+    records = msgspec.Raw(json.dumps(page.get("records")).encode())
+    return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
 
 
 def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:
@@ -180,7 +197,7 @@ def _error(
     """Return the error that an answer without records is."""
     status = response.status_code
     text = body.decode("utf-8", "replace").strip()
-    content = _parse(text)
+    content = _parse(body)
     is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
     quoted = quote_message(_describe(text, content, is_html=is_html), token)
     message = f"{label}: the API answered {status}: {quoted}."
@@ -189,7 +206,8 @@ def _error(
             return NotFoundError(message)
         # The same error may come with another status: which one was not recorded.
         code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or not text else status
+        is_broken = not text or (content is None and text[0] in "{[")
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or is_broken else status
     if _QUOTA.search(quoted) and not _PER_SECOND.search(quoted):
         return QuotaExhaustedError(message)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -213,9 +231,11 @@ def _describe(text: str, content: Any, *, is_html: bool) -> str:
         return message
     if isinstance(content, dict) and content:
         return f"an object with the keys {', '.join(map(str, content))}"
+    if isinstance(content, list):
+        return "an array"
     if text[:1] in {"{", "["} and text != "{}":
-        return "an array" if isinstance(content, list) else "broken JSON"
-    return text or "nothing"
+        return "broken JSON"
+    return "a text with JSON in it" if "{" in text[1:] else text or "nothing"
 
 
 def quote_message(text: str, token: str) -> str:
@@ -231,10 +251,10 @@ def quote_message(text: str, token: str) -> str:
     return redact(" ".join(text.split()), token)[:MESSAGE_LENGTH].rstrip(".")
 
 
-def _parse(text: str) -> Any:
+def _parse(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        return decode_leniently(body)
+    except (ValueError, RecursionError):
         return None
 
 

@@ -17,7 +17,7 @@ import msgspec
 from tap_calltouch.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tap_calltouch.drift import Drift
 
@@ -78,7 +78,7 @@ class Cleaner:
         self._factor = UNITS[unit]
         self._drift = drift
 
-    def clean(self, value: Any, shape: Shape, path: str) -> Any:
+    def clean(self, value: Any, shape: Shape, path: str) -> Any:  # noqa: PLR0911 - a table of kinds
         """Fit a value to a shape.
 
         Args:
@@ -106,6 +106,9 @@ class Cleaner:
                 cleaned: Any = stamp(_to_integer(value) * self._factor)
                 is_same = type(value) is int
             else:
+                value = _without(value, shape.deselected)
+                if shape.items and isinstance(value, dict):
+                    return self.clean(value, shape.items, path)
                 cleaned = _CONVERSIONS[shape.kind](value)
                 is_same = type(value) in _EXPECTED[shape.kind] and cleaned == value
         except (_UnconvertibleError, OverflowError):
@@ -120,14 +123,17 @@ class Cleaner:
         return self._clean_object(record, shape, "")
 
     def _clean_object(self, value: dict[str, Any], shape: Shape, prefix: str) -> dict[str, Any]:
-        fields = shape.fields.items()
+        if not shape.is_open:
+            return {
+                name: self.clean(value.get(name), field, prefix + name)
+                for name, field in shape.fields.items()
+            }
+        kept = _without(value, shape.deselected)
         cleaned = {
-            name: self.clean(value.get(name), field, prefix + name) for name, field in fields
+            _to_string(name): self.clean(item, shape.fields.get(name, ANY), prefix + name)
+            for name, item in kept.items()
         }
-        if shape.is_open:
-            others = {name: item for name, item in value.items() if name not in shape.fields}
-            cleaned |= _to_anything(others)
-        return cleaned
+        return cleaned | {name: None for name in shape.fields if name not in cleaned}
 
 
 def _expect(expected: type[Value], value: Any) -> Value:
@@ -161,10 +167,21 @@ def _to_integer(value: Any) -> int:
 
 def _to_number(value: Any) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
+        value = int(value) if _INTEGER.fullmatch(value) else float(value)
     if type(value) not in {int, float} or not math.isfinite(value):
         raise _UnconvertibleError
-    return float(value)
+    return value  # type: ignore[no-any-return]
+
+
+def _without(value: Any, paths: Collection[tuple[str, ...]]) -> Any:
+    """Return a value without what stands at some paths of its objects."""
+    if not paths or not isinstance(value, dict):
+        return value
+    return {
+        name: _without(item, [path[1:] for path in paths if path[0] == name and path[1:]])
+        for name, item in value.items()
+        if (name,) not in paths
+    }
 
 
 def _to_boolean(value: Any) -> bool:

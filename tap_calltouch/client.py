@@ -164,11 +164,11 @@ class Client:
             )
         self._log_duration(path, response)
         with response:
-            body = _spool()
+            body = spool()
             try:
                 with self._in_plain_words(label, HeavyAnswerError):
                     for chunk in response.iter_content(CHUNK_SIZE):
-                        _write(body, chunk, label)
+                        write_body(body, chunk, label)
                 answer = read_answer(response, body, label, self._token, expected)
             except BaseException:
                 body.close()
@@ -257,11 +257,17 @@ def _is_too_many(response: requests.Response | None) -> bool:
     return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _spool() -> IO[bytes]:
+def spool() -> IO[bytes]:
+    """Return a new body, which goes from memory into an unnamed file when it gets large."""
     return tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
 
 
-def _write(body: IO[bytes], chunk: bytes, label: str) -> None:
+def write_body(body: IO[bytes], chunk: bytes, label: str) -> None:
+    """Add to a body.
+
+    Raises:
+        FatalAPIError: If the temporary folder has no room for it.
+    """
     try:
         body.write(chunk)
     except OSError as error:

@@ -131,9 +131,15 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
     Yields:
         One sentence for each mistake, naming the setting and what is allowed.
     """
-    found = False
-    for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
-        found = True
+    try:
+        errors = [*DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)]
+    except AttributeError:  # the SDK's schema of stream maps is malformed there
+        yield (
+            "Setting `stream_maps` must hold an object or null for each stream, with a text or "
+            "null for each column and null for `__else__`."
+        )
+        return
+    for error in errors:
         if error.validator == "required":
             missing = error.message.split("'")[1]
             yield f"Setting `{missing}` is required.{_HINTS.get(missing, '')}"
@@ -142,9 +148,11 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             name = ".".join(part for part in path if not part.isdecimal())
             shown = "" if path[:1] == ["api_token"] else f", not {json.dumps(error.instance)[:80]}"
             yield f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
-    if not found:
+    if not errors:
         yield from _problems_of_meaning(config)
         yield from _problems_of_batches(config.get("batch_config"))
+        if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
+            yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
 
 
 def _allowed(schema: Config, error: Any) -> str:

@@ -93,7 +93,11 @@ def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_properties(schema: dict[str, Any], path: str) -> None:
-    for name, field in (schema.get("properties") or {}).items():
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict):
+        msg = f"The catalog's properties of {path} are {json.dumps(properties)}, not an object."
+        raise InputError(msg)
+    for name, field in properties.items():
         if not isinstance(field, dict):
             msg = f"The catalog's schema of {path}.{name} is {json.dumps(field)}, not an object."
             raise InputError(msg)

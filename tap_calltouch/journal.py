@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,20 +32,20 @@ from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
 from tap_calltouch.reading import Reader, Scope, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
-from tap_calltouch.structs import shape_of
+from tap_calltouch.structs import select, shape_of
 from tap_calltouch.windows import cut, whole_days
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib.catalog import Catalog, SelectionMask
+    from singer_sdk.singerlib.catalog import Catalog
     from singer_sdk.tap_base import Tap
 
     from tap_calltouch.client import Client
     from tap_calltouch.messages import BlockWriter
     from tap_calltouch.reading import Journal
-    from tap_calltouch.structs import Schema, Shape
+    from tap_calltouch.structs import Shape
 
 _HERE = Path(__file__).parent
 # The wheel carries the folder inside the package; in a checkout it stands beside it.
@@ -96,11 +95,11 @@ class JournalStream(Stream):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
+        if method := self.forced_replication_method:
+            self.forced_replication_method = _known_method(method, self.name)
         if "properties" not in self.effective_schema:
             msg = f"The catalog's schema of stream {self.name} has no properties."
             raise InputError(msg)
-        if method := self.forced_replication_method:
-            self.forced_replication_method = _known_method(method, self.name)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -183,14 +182,14 @@ class JournalStream(Stream):
         sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
         periods = [self._period(site) for site in sites]
         progress = Progress(
-            sum(sum(1 for _ in cut(*period, reader.length.known)) for period in periods),
+            sum(sum(1 for _ in cut(*period, reader.length)) for period in periods),
             sum((end - start for start, end in periods), timedelta()),
             monotonic,
         )
         windows = (
             (site, window)
             for site, period in zip(sites, periods, strict=True)
-            for window in cut(*period, lambda: max(DAY, reader.length.next()))
+            for window in cut(*period, lambda: max(DAY, reader.length()))
         )
         read = reader.read
         if self._is_test:
@@ -230,10 +229,11 @@ class JournalStream(Stream):
             return
         end = to_instant(window.window.end, self._scope.zone)
         end = min(end, self._scope.end or self._started)
+        before = self._bookmark(site.id) or self._scope.start
         state = self.get_context_state(_context(site.id))
         state["replication_key"] = self._key
         state["replication_key_value"] = timestamp(
-            next_bookmark(self._bookmark(site.id), end, self._started, window.received)
+            next_bookmark(before, end, self._started, window.received)
         )
         if not self.config.get("batch_config"):
             # With BATCH, the SDK writes it after the next file, which may hold these records.
@@ -283,12 +283,11 @@ class JournalStream(Stream):
 
     @cached_property
     def _shape(self) -> Shape:
-        return shape_of(_select(self.effective_schema, self.mask), self.schema)
+        return shape_of(select(self.effective_schema, self.mask), self.schema)
 
     @cached_property
     def _mapper(self) -> RecordMapper:
-        expressions = _texts_in(self.config.get("stream_maps"))
-        return RecordMapper(self.stream_maps, self._shape, expressions)
+        return RecordMapper(self.stream_maps, self._shape, self.config.get("stream_maps"))
 
     @cached_property
     def _identity(self) -> Identity:
@@ -331,27 +330,5 @@ def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:
     )
 
 
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield all texts in stream maps: names of properties and expressions."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (dict, list)):
-        for item in chain(value, value.values() if isinstance(value, dict) else ()):
-            yield from _texts_in(item)
-
-
 def _context(site: int | None) -> dict[str, Any] | None:
     return None if site is None else {"siteId": site}
-
-
-def _select(schema: Schema, mask: SelectionMask, breadcrumb: tuple[str, ...] = ()) -> Schema:
-    """Return a schema without the properties that are not selected."""
-    if "properties" not in schema:
-        return schema
-    paths = {name: (*breadcrumb, "properties", name) for name in schema["properties"]}
-    selected = {
-        name: _select(schema["properties"][name], mask, path)
-        for name, path in paths.items()
-        if mask[path]
-    }
-    return {**schema, "properties": selected}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 from contextlib import suppress
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.exceptions import FatalAPIError, MapExpressionError
+from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_calltouch.flattening import UnknownColumnError, build_flattener
@@ -21,24 +22,26 @@ if TYPE_CHECKING:
     from tap_calltouch.structs import Shape
 
 _WHOLE_RECORD = {"_", "record"}
+_LENGTH = 500
 
 
 class RecordMapper:
     """Makes of records what goes out, as a plain tap of the SDK would."""
 
     def __init__(
-        self, stream_maps: Sequence[StreamMap], shape: Shape, expressions: Iterable[str]
+        self, stream_maps: Sequence[StreamMap], shape: Shape, definitions: dict[str, Any] | None
     ) -> None:
         """Compile the maps.
 
         Args:
             stream_maps: The stream's maps.
             shape: The shape of records.
-            expressions: What the user's maps say; names of properties among them do no harm.
+            definitions: What the user has written of all streams' maps.
         """
         self._stream_maps = stream_maps
         self._names = tuple(shape.fields)
-        used = names_in(expressions)
+        self._definitions = definitions or {}
+        used = names_in(_texts_in(self._definitions))
         is_nested = {"object", "array", "map", "any"}
         self._to_convert = [
             name
@@ -80,9 +83,12 @@ class RecordMapper:
                 try:
                     mapped = stream_map.transform(record)
                 except Exception as error:  # noqa: BLE001 - an expression can raise anything
-                    # Only the SDK's message is known not to quote the record.
-                    cause = error if isinstance(error, MapExpressionError) else type(error).__name__
-                    msg = f"The map of stream {stream_map.stream_alias} failed: {cause}"
+                    # Not its message, which may quote the record.
+                    definitions = json.dumps(self._definitions, ensure_ascii=False)[:_LENGTH]
+                    msg = (
+                        f"The map of stream {stream_map.stream_alias} failed on a record with "
+                        f"{type(error).__name__}; `stream_maps` is {definitions}."
+                    )
                     raise FatalAPIError(msg) from None
                 if mapped is not None:
                     _drop_ghosts(mapped, stream_map)
@@ -108,6 +114,15 @@ def names_in(expressions: Iterable[str]) -> set[str]:
             continue  # the name of a column; the SDK has refused any other
         names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     return names
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield all texts in stream maps: expressions, and names of properties, which do no harm."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in chain(value, value.values() if isinstance(value, dict) else ()):
+            yield from _texts_in(item)
 
 
 def _drop_ghosts(record: dict[str, Any], stream_map: StreamMap) -> None:

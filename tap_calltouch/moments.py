@@ -134,12 +134,12 @@ def plan_extent(
 
 
 def next_bookmark(
-    bookmark: datetime | None, window_end: datetime, started: datetime, received: datetime
+    before: datetime, window_end: datetime, started: datetime, received: datetime
 ) -> datetime:
     """Return the bookmark after a complete window.
 
     Args:
-        bookmark: The bookmark before, if there is one.
+        before: The bookmark before; without one, the instant before which nothing is wanted.
         window_end: The instant at which the window ends.
         started: When the run began. No bookmark lies behind it, since later records may not have
             been seen.
@@ -149,8 +149,7 @@ def next_bookmark(
     Returns:
         The new bookmark, never earlier than one that is not in the future.
     """
-    reached = min(window_end, started, received)
-    return max(min(bookmark, started), reached) if bookmark else reached
+    return max(min(before, started), min(window_end, started, received))
 
 
 def wall_period(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import json
 from dataclasses import dataclass
 from itertools import count
 from math import ceil
@@ -12,7 +12,8 @@ import msgspec
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.answers import Answer, HeavyAnswerError
-from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES, SPOOL_SIZE
+from tap_calltouch.cleaning import decode_leniently
+from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES, spool, write_body
 from tap_calltouch.windows import DateWindow, cut, halves
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from tap_calltouch.windows import WindowLength
 
-PAGE_SIZE = 1000
 SPARE_PAGES = 3
 READINGS = 3
+_NULL = msgspec.Raw(b"null")
 
 
 @dataclass
@@ -59,10 +60,12 @@ def read_parts(
         The parts, in order.
     """
     parts: list[Part] = []
-    piece, start = window, window.start
+    start = window.start
     try:
         while start < window.end:
-            tries = MAX_TRIES if not halves(piece) else 1 if length.is_trial(piece) else HEAVY_TRIES
+            piece = next(cut(start, window.end, length))
+            is_trial = length.begin(piece)
+            tries = MAX_TRIES if not halves(piece) else 1 if is_trial else HEAVY_TRIES
             try:
                 parts += ask(piece, tries)
             except HeavyAnswerError as error:
@@ -71,7 +74,6 @@ def read_parts(
             else:
                 length.worked(piece)
                 start = piece.end
-            piece = next(cut(start, window.end, length.known), window)
     except BaseException:
         close(parts)
         raise
@@ -122,12 +124,12 @@ def read_pages(
 
 def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tuple[Part, bool]:
     """Read all pages once, and return whether they hold the whole window."""
-    body = tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)  # noqa: SIM115 - the part's
+    body = spool()
     body.write(b"[")
     received: list[datetime] = []
     totals: set[int | None] = set()
     ids: set[bytes] = set()
-    rows = 0
+    rows = largest = 0
     try:
         for number in count(1):
             answer = ask(number)
@@ -135,7 +137,7 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
                 array = answer.body.read().strip()
             found = _ids(array, key)
             if found:
-                body.write((b"," if rows else b"") + array[1:-1])
+                write_body(body, (b"," if rows else b"") + array[1:-1], f"Window {window}")
             received.append(answer.received)
             rows += len(found)
             ids.update(found)
@@ -145,8 +147,8 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
             totals.add(_number(page.records_total))
             if not found or number >= (_number(page.page_total) or 0):
                 break
-            size = min(PAGE_SIZE, _number(page.page_size) or PAGE_SIZE)
-            if number >= ceil(max(rows, _number(page.records_total) or 0) / size) + SPARE_PAGES:
+            largest = max(largest, len(found))
+            if number >= ceil((_number(page.records_total) or len(ids)) / largest) + SPARE_PAGES:
                 msg = f"The API has more pages of {window} than its records can fill."
                 raise FatalAPIError(msg)  # noqa: TRY301
     except BaseException:
@@ -159,14 +161,14 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
 
 
 def _ids(array: bytes, key: str) -> list[bytes]:
-    """Return the ids of records, and check on the way that the answer is whole."""
-    record = msgspec.defstruct("Record", [("id", msgspec.Raw, msgspec.Raw())], rename={"id": key})
+    """Return the id of each item, as it stands in the answer."""
+    record = msgspec.defstruct("Record", [("id", msgspec.Raw, _NULL)], rename={"id": key})
     try:
         records: list[Any] = msgspec.json.decode(array, type=list[record])  # type: ignore[valid-type]
-        return [bytes(item.id) for item in records]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        msg = "The answer is not valid JSON."
-        raise HeavyAnswerError(msg) from None
+        items = [item if isinstance(item, dict) else {} for item in decode_leniently(array)]
+        return [json.dumps(item.get(key)).encode() for item in items]
+    return [bytes(record.id) for record in records]
 
 
 def _number(value: Any) -> int | None:

@@ -14,13 +14,13 @@ import msgspec
 
 from tap_calltouch.blocks import split_array
 from tap_calltouch.cleaning import Cleaner, UnusableRecordError, decode_leniently, describe
+from tap_calltouch.drift import Drift
 from tap_calltouch.structs import UNITS, Instant, Shape, stamp, struct_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import IO
 
-    from tap_calltouch.drift import Drift
 
 _UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _NUL = b"\\u0000"
@@ -70,14 +70,21 @@ class RecordDecoder:
         self._drift = drift
         self._cleaner = Cleaner(unit, drift)
         self._drifting: frozenset[str] = frozenset()
-        self._required: dict[str, int | None] = {}
+        self._required: tuple[str, ...] = ()
+        self._defaults = {} if site is None else {identity.site: site}
         self._identify: Callable[[Any], Any] | None = None
         self._is_typed = shape.is_typed
         true_fields = identity.shape.fields.items()
         if has_identity := self._is_typed and true_fields <= shape.fields.items():
-            self._required = {identity.site: site, identity.key: None, identity.moment: None}
+            self._required = identity
         else:
-            self._identity_decoder = RecordDecoder(identity.shape, identity, unit, drift, site)
+            self._identity_decoder = RecordDecoder(identity.shape, identity, unit, Drift(), site)
+            # The catalog may want the site as a text.
+            self._defaults = {
+                name: Cleaner(unit, Drift()).clean(value, shape.fields[name], name)
+                for name, value in self._defaults.items()
+                if name in shape.fields
+            }
         if self._is_typed:
             self._compile()
         if has_identity:
@@ -85,7 +92,7 @@ class RecordDecoder:
 
     def _compile(self) -> None:
         """Build the decoders, which leave what has drifted to the cleaner."""
-        self._type = struct_type(self._shape, self._required, self._drifting)
+        self._type = struct_type(self._shape, self._required, self._defaults, self._drifting)
         names = zip(self._shape.fields, self._type.__struct_fields__, strict=True)
         self._attributes = dict(names)
         self._decode_block = self._decoder(list[self._type])  # type: ignore[name-defined]
@@ -174,11 +181,11 @@ class RecordDecoder:
             msg = f"an item of the array is {describe(item)}, not an object"
             raise UnusableRecordError(msg)
         record = self._cleaner.clean_record(item, self._shape)
-        for name, default in self._required.items():
-            if record[name] is None and default is None:
+        record |= {name: value for name, value in self._defaults.items() if record[name] is None}
+        for name in self._required:
+            if record[name] is None:
                 msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
                 raise UnusableRecordError(msg)
-            record[name] = default if record[name] is None else record[name]
         if not self._is_typed:
             return record
         return self._type(**{self._attributes[name]: value for name, value in record.items()})

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 Schema = dict[str, Any]
+Breadcrumb = tuple[str, ...]
 Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "array", "map", "any"]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
@@ -51,14 +52,16 @@ class Shape:
     Attributes:
         kind: An object has the fields that are listed, a map any.
         fields: The fields of an object, by name.
-        items: What an array or a map holds.
+        items: What an array or a map holds; of a value of any type, what an object is.
         is_open: Whether an object keeps fields that are not listed.
+        deselected: Paths of such fields that the user deselected.
     """
 
     kind: Kind
     fields: Mapping[str, Shape] = field(default_factory=dict)
     items: Shape | None = None
     is_open: bool = False
+    deselected: frozenset[tuple[str, ...]] = frozenset()
 
     @property
     def is_typed(self) -> bool:
@@ -66,6 +69,8 @@ class Shape:
         names = "".join(self.fields)
         return (
             not self.is_open
+            and not self.deselected
+            and not (self.kind == "any" and self.items)
             and not any(char in '"\\' or char < " " for char in names)
             and all(inner.is_typed for inner in self.fields.values())
             and (self.items is None or self.items.is_typed)
@@ -75,45 +80,88 @@ class Shape:
 ANY = Shape("any")
 
 
-def shape_of(schema: Schema | None, own: Schema) -> Shape:
+def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table of kinds
     """Read a schema.
 
     Args:
-        schema: JSON Schema of a value, as the catalog has it.
+        schema: JSON Schema of a value, as the catalog has it and with `x-deselected` where
+            `select` has put it.
         own: The stream's own schema of the same value; empty if it has none.
 
     Returns:
         The shape of what a record holds.
     """
-    schema = schema or {}
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else [name for name in types if name != "null"]
-    kind: Any = types[0] if len(types) == 1 and types[0] in _KINDS else "any"
+    kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    if kind == "any" and _has_instants(own):
-        kind, schema = _type_of(own), {**own, "additionalProperties": True}
-    if kind == "object":
-        return _object_shape(schema, own)
+    says_nothing = kind == "any" or not schema.keys() & {"properties", "items"}
+    if says_nothing and kind in {"any", "object", "array"} and _has_instants(own):
+        return _shape_of_instants(own)
+    deselected = frozenset(schema.get("x-deselected", ()))
     if kind == "array":
-        return Shape("array", items=shape_of(schema.get("items"), own.get("items") or {}))
-    return Shape(kind)
-
-
-def _object_shape(schema: Schema, own: Schema) -> Shape:
-    rest = schema.get("additionalProperties")
-    if "properties" not in schema:
-        return Shape("map", items=shape_of(rest if isinstance(rest, dict) else {}, {}))
+        return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
+    if kind == "any" and "properties" in schema:
+        # One of several types; what stands here of an object holds for one.
+        return Shape("any", items=shape_of({**schema, "type": "object"}, own))
+    if kind != "object":
+        return Shape(kind, deselected=deselected if kind == "any" else frozenset())
+    others = schema.get("additionalProperties")
+    if "properties" not in schema and not deselected:
+        return Shape("map", items=shape_of(others if isinstance(others, dict) else {}, {}))
     known = own.get("properties", {})
-    fields = {
-        name: shape_of(inner, known.get(name, {})) for name, inner in schema["properties"].items()
+    properties = schema.get("properties", {})
+    fields = {name: shape_of(inner, known.get(name, {})) for name, inner in properties.items()}
+    is_open = bool(others) or "properties" not in schema
+    return Shape("object", fields, is_open=is_open, deselected=deselected)
+
+
+def select(schema: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb = ()) -> Schema:
+    """Return a schema without what is not selected.
+
+    Args:
+        schema: JSON Schema of a value.
+        mask: Whether what stands at a breadcrumb is selected, as the SDK has it.
+        path: The breadcrumb of the value.
+
+    Returns:
+        A copy. What is deselected of a value whose fields are not all known stands in
+        `x-deselected`, as paths below it.
+    """
+    properties = schema.get("properties", {})
+    paths = {name: (*path, "properties", name) for name in properties}
+    selected = {
+        name: select(properties[name], mask, below) for name, below in paths.items() if mask[below]
     }
-    return Shape("object", fields, is_open=bool(rest))
+    if "properties" in schema and not schema.get("additionalProperties"):
+        return {**schema, "properties": selected}
+    deselected = [
+        crumb[len(path) + 1 :: 2]
+        for crumb, is_selected in mask.items()
+        if not is_selected and len(crumb) > len(path) and crumb[: len(path)] == path
+    ]
+    copy = {**schema, "properties": selected} if "properties" in schema else {**schema}
+    return copy | ({"x-deselected": deselected} if deselected else {})
+
+
+def _shape_of_instants(own: Schema) -> Shape:
+    """Return the shape of a value of which only the instants are known."""
+    if own.get("format") == "date-time":
+        return Shape("instant")
+    if _type_of(own) == "array":
+        return Shape("array", items=_shape_of_instants(own["items"]))
+    fields = {
+        name: _shape_of_instants(inner)
+        for name, inner in own["properties"].items()
+        if _has_instants(inner)
+    }
+    return Shape("object", fields, is_open=True)
 
 
 def _type_of(schema: Schema) -> str:
-    types = schema["type"]
-    return types if isinstance(types, str) else next(name for name in types if name != "null")
+    """Return the only type beside null; `any` if there is none or there are more."""
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else [name for name in types if name != "null"]
+    return types[0] if len(types) == 1 and types[0] in _KINDS else "any"
 
 
 def _has_instants(schema: Schema) -> bool:
@@ -123,7 +171,8 @@ def _has_instants(schema: Schema) -> bool:
 
 def struct_type(
     shape: Shape,
-    required: Mapping[str, Any] = MappingProxyType({}),
+    required: Collection[str] = (),
+    defaults: Mapping[str, Any] = MappingProxyType({}),
     drifting: Collection[str] = (),
     prefix: str = "",
 ) -> type[msgspec.Struct]:
@@ -131,8 +180,8 @@ def struct_type(
 
     Args:
         shape: The shape of an object. Fields that it does not list are dropped.
-        required: Fields that must not be null, each with the value for one that is missing, or
-            None if there is no such value.
+        required: Fields that must not be null.
+        defaults: Values of fields that are missing, in place of null.
         drifting: Paths of values that are left to `dec_hook`, such as `orders[].sum`.
         prefix: The path of the object, with a dot.
 
@@ -145,11 +194,11 @@ def struct_type(
     for number, (key, inner) in enumerate(shape.fields.items()):
         attribute, decoded = f"f{number}", _python_type(inner, drifting, prefix + key)
         if key not in required:
-            fields.append((attribute, decoded | None, None))
-        elif required[key] is None:
-            fields.append((attribute, decoded))
+            fields.append((attribute, decoded | None, defaults.get(key)))
+        elif key in defaults:
+            fields.append((attribute, decoded, defaults[key]))
         else:
-            fields.append((attribute, decoded, required[key]))
+            fields.append((attribute, decoded))
     rename = {f"f{number}": key for number, key in enumerate(shape.fields)}
     name = prefix.rstrip(".") or "Record"
     return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
@@ -167,7 +216,7 @@ def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
     return {
         "string": str,
         "boolean": bool,
-        "number": float,
+        "number": int | float,
         "integer": Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)],
         "instant": Instant,
     }.get(shape.kind, Any)

@@ -115,7 +115,8 @@ class TapCalltouch(Tap):
             raise
         except Exception as error:  # noqa: BLE001
             # The SDK raises anything for a catalog or a map that it cannot use.
-            msg = f"The catalog or `stream_maps` cannot be used: {type(error).__name__}: {error}"
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+            msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
 
     @property

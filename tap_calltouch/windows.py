@@ -117,21 +117,18 @@ class WindowLength:
         self._longest = self._length = longest
         self._good = 0
 
-    def known(self) -> timedelta:
-        """Return the longest window that may be expected to work."""
-        return self._length
+    def __call__(self) -> timedelta:
+        """Return the length of the next window: what worked, or twice as long if that is due."""
+        if self._good < GOOD_WINDOWS:
+            return self._length
+        doubled = 2 * self._length
+        return min(self._longest, DAY if self._length < DAY < doubled else doubled)
 
-    def next(self) -> timedelta:
-        """Return the length of the next window, now and then twice as long as what worked."""
-        if self._length < self._longest and self._good >= GOOD_WINDOWS:
-            self._good = 0
-            doubled = 2 * self._length
-            return min(self._longest, DAY if self._length < DAY < doubled else doubled)
-        return self._length
-
-    def is_trial(self, window: DateWindow) -> bool:
-        """Return whether a window is longer than what worked before."""
-        return window.length > self._length
+    def begin(self, window: DateWindow) -> bool:
+        """Note that a window is asked for, and return whether it is longer than what worked."""
+        if is_longer := window.length > self._length:
+            self._good = 0  # so that no other one is tried meanwhile
+        return is_longer
 
     def worked(self, window: DateWindow) -> None:
         """Note that a window was answered."""

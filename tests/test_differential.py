@@ -7,20 +7,24 @@ number of generated cases; if it is set, they are other ones in each run.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
-from sandbox import Journal, Sandbox
+from sandbox import CallJournal, Journal, Sandbox
 from sandbox.journal import vendor_sample
-from tests.reference import ReferenceTap
-from tests.reference.tap import Requests
+from tests.reference import ReferenceStream, ReferenceTap
+from tests.reference.tap import Calls, Requests
 from tests.support.differential import (
+    DISCOVERED,
     Case,
     Outcome,
     batch_config,
@@ -28,14 +32,15 @@ from tests.support.differential import (
     differences,
     run_plain,
     run_real,
+    text_of,
 )
 from tests.support.generated_cases import THEMES, cases
-from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED
-from tests.support.meant import allows_text, at, cleaned, with_keys_of, with_types
+from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, STATE, entry
+from tests.support.meant import cleaned, takes_instant, with_instants, with_keys_of, with_types
 from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from singer_sdk.helpers.types import Context, Record
@@ -45,63 +50,93 @@ Json = dict[str, Any]
 
 MEANT = {
     "keys": "An object has each key of its schema, null where the answer lacks it, so that tables "
-    "are the same in every run. Keys that the schema does not know are dropped, even where it "
-    "allows `additionalProperties`: no target makes columns of them.",
+    "are the same in every run.",
     "values": "A value that does not fit the schema is converted, or null: nothing that a user of "
     "Calltouch typed may stop a load.",
-    "instants": "Where a catalog wants a number for an instant, it gets the API's.",
+    "instants": "Where a catalog wants a number for an instant, or a text for an object that holds "
+    "one, it gets what the API sent.",
     "no type": "A schema that names no type is of anything, and so are objects in an array whose "
     "schema lists no properties. A plain tap ends with a traceback when such a value comes.",
+    "instants below no type": "A value whose schema in the catalog names no type is kept as it "
+    "is but for the instants that the stream's own schema knows in it.",
     "null objects": "A flat table has no column for an object that is null. The SDK writes one, "
     "which its own SCHEMA lacks.",
+    "text in flat tables": "What a flat table holds of arrays is JSON text in UTF-8. The SDK's has "
+    "escapes for each Cyrillic letter; it is equal as JSON.",
     "files": "BATCH files hold what RECORD lines would hold. The SDK's hold records from before "
     "selection and maps, so a plain tap is run without them.",
     "empty settings": "An empty text is a setting that is not set, as Meltano has it.",
-    "time_extracted": "The moment differs. So do the values of bookmarks: the tap's move with "
-    "windows, not with records.",
+    "dates": "A bookmark moves with windows: no record needs a date, whatever the replication key.",
+    "time_extracted": "The moment differs, and so do the values of bookmarks.",
 }
 
 REFUSALS = {
-    "BATCH files can hold one stream": "A file is of one stream, and maps make several of this.",
+    "BATCH files hold one stream": "A file is of one stream, and maps make several of this.",
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
-    "dateStr": "The API selects by its own date alone, so no other column can be a bookmark.",
 }
 
 DEFAULT_CASES = 300
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
 GENERATED = settings(
-    max_examples=max(1, CASES // len(THEMES)),
+    max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),
     deadline=None,
     derandomize="DIFFERENTIAL_CASES" not in os.environ,
     phases=(Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine
 )
 
 
-class RequestsAsMeant(Requests):
+class StreamAsMeant(ReferenceStream):
     """The plain stream with the differences that are meant."""
 
     @property
     def effective_schema(self) -> Json:
         """The catalog's schema, without what the SDK stumbles over."""
-        return with_types(super().effective_schema)
+        return with_types(self.schema_as_meant)
+
+    @property
+    def schema_as_meant(self) -> Json:
+        """What records are fitted to."""
+        schema = super().effective_schema
+        return with_instants(schema, self.schema) if "properties" in schema else schema
+
+    @property
+    def is_timestamp_replication_key(self) -> bool:
+        """Bookmarks are no records' values, so the SDK need not look for a date."""
+        return False
+
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        super()._increment_stream_state(
+            {str(self.replication_key): "", **latest_record}, context=context
+        )
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Leave instants alone for which the catalog wants numbers."""
         super().apply_catalog(catalog)
-        schema = super().effective_schema
-        self.instants = tuple(path for path in self.instants if allows_text(at(schema, path)))
+        schema = self.schema_as_meant
+        self.instants = tuple(path for path in self.instants if takes_instant(schema, path))
 
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         """Clean a record."""
         record = super().post_process({**(context or {}), **row}, context)
-        schema = super().effective_schema
+        schema = self.schema_as_meant
         return dict(with_keys_of(schema, cleaned(schema, record)))
+
+
+class RequestsAsMeant(StreamAsMeant, Requests):
+    """The plain requests."""
+
+
+class CallsAsMeant(StreamAsMeant, Calls):
+    """The plain calls."""
 
 
 class AsMeant(ReferenceTap):
     """The plain tap with the differences that are meant."""
 
-    journals = (RequestsAsMeant,)
+    journals = (CallsAsMeant, RequestsAsMeant)
 
 
 def without_null_objects(outcome: Outcome) -> Outcome:
@@ -115,6 +150,22 @@ def without_null_objects(outcome: Outcome) -> Outcome:
     return Outcome(messages, outcome.calls, outcome.error)
 
 
+def with_equal_texts(outcome: Outcome) -> Outcome:
+    """Write JSON texts in columns in one way."""
+    messages = deepcopy(outcome.messages)
+    for message in messages:
+        if message["type"] == "RECORD":
+            message["record"] = {name: _as_text(item) for name, item in message["record"].items()}
+    return Outcome(messages, outcome.calls, outcome.error)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        with suppress(ValueError):
+            return text_of(json.loads(value))
+    return value
+
+
 def is_refusal(sentence: str) -> bool:
     return any(re.search(pattern, sentence) for pattern in REFUSALS)
 
@@ -124,37 +175,43 @@ def check(case: Case, sandbox: Sandbox) -> None:
     plain = run_plain(case.without_empty_settings(), sandbox, AsMeant)
     real = run_real(case, sandbox)
     if case.settings.get("flattening_enabled"):
-        plain = without_null_objects(plain)
+        plain, real = with_equal_texts(without_null_objects(plain)), with_equal_texts(real)
     found = differences(case, plain, real, is_refusal)
     assert not found, "\n".join(found[:20])
 
 
-def make_journal() -> Journal:
+def requests() -> Journal:
     """Ten lifelike requests, the vendor's sample, and some that do not fit the schema."""
-    journal = Journal((101,), date(2024, 1, 9), date(2024, 1, 10), 5, seed=18, sample=False)
+    journal = Journal((101,), FIRST, LAST, per_day=5, seed=18, sample=False)
     sample = vendor_sample(101) | {"date": 1704790000123}
-    journal.add(sample)
-    drifting = deepcopy(sample) | {
-        "requestId": 7,
-        "requestNumber": 12345,
-        "manager": 5,
-        "subject": "a\x00b",
-        "comments": {},
-        "news": {"a": 1},
-        "targetRequest": "true",
-        "ctClientId": 2**63 - 1,
-    }
+    drifting = deepcopy(sample) | DRIFT | {"requestId": 7, "requestNumber": 12345, "comments": {}}
     drifting["session"] |= {"news": "x", "sessionId": "16441053", "city": ["moscow"]}
     drifting["orders"][0] |= {"currentAmount": 2800.5, "sum": 2800}
-    journal.add(drifting)
     bare = {"requestId": 8, "date": 1704790000000, "requestNumber": "8"}
-    journal.add(bare)
+    for record in (sample, drifting, bare):
+        journal.add(record)
     return journal
+
+
+def calls() -> CallJournal:
+    """Nine lifelike calls, and some that do not fit the schema."""
+    journal = CallJournal((101,), FIRST, LAST, per_day=5, seed=1)
+    call = next(record for record in journal.records() if record["orders"])
+    drifting = deepcopy(call) | DRIFT | {"callId": 7, "duration": "-3", "order": call["orders"][0]}
+    drifting |= {"yaClientId": 2**64, "additionalTags": ["a", {"name": "b", "value": "c"}]}
+    bare = {"callId": 8, "timestamp": 1704790000}
+    for record in (drifting, bare):
+        journal.add(record)
+    return journal
+
+
+FIRST, LAST = date(2024, 1, 9), date(2024, 1, 10)
+DRIFT: Json = {"manager": 5, "source": "a\x00b", "news": {"a": 1}, "ctClientId": 2**63 - 1}
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(make_journal(), per_second=100_000) as sandbox:
+    with Sandbox(requests(), calls(), per_second=100_000) as sandbox:
         yield sandbox
 
 
@@ -174,7 +231,7 @@ def test_tap_gives_what_a_plain_tap_gives(case: Case, sandbox: Sandbox) -> None:
 
 
 def test_tap_without_sites_gives_what_a_plain_tap_gives() -> None:
-    journal = Journal((101, 202), date(2024, 1, 9), date(2024, 1, 10), 5, sample=False)
+    journal = Journal((101, 202), FIRST, LAST, per_day=5, sample=False)
     with Sandbox(journal, per_second=100_000) as sandbox:
         check(Case({"site_ids": []}), sandbox)
 
@@ -187,8 +244,7 @@ def test_what_cannot_be_done_is_refused_before_the_first_call(
 ) -> None:
     check(case, sandbox)
     sandbox.calls.clear()
-    sentence = last_words(case, sandbox, tmp_path)
-    assert re.search(word, sentence)
+    assert re.search(word, run_to_its_error(case, sandbox, tmp_path))
     assert not sandbox.calls
 
 
@@ -199,11 +255,15 @@ def test_a_record_that_a_map_cannot_take_ends_the_run(
     case: Case, word: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     check(case, sandbox)
-    assert re.search(word, last_words(case, sandbox, tmp_path))
+    assert re.search(word, run_to_its_error(case, sandbox, tmp_path))
 
 
-def last_words(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
-    """Run the real tap as a process, which must end with one sentence and an unmoved bookmark."""
+def run_to_its_error(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
+    """Run the real tap as a process, which must end without a traceback or a bookmark.
+
+    Returns:
+        What it logged as an error.
+    """
     config = case.config(sandbox)
     if case.batch_size:
         config["batch_config"] = batch_config(tmp_path, case.batch_size)
@@ -211,17 +271,93 @@ def last_words(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert not bookmarks(run.states[-1] if run.states else None)
-    return run.stderr.splitlines()[-1]
+    return "\n".join(line for line in run.stderr.splitlines() if "| ERROR " in line)
+
+
+def test_second_run_goes_on_whatever_the_replication_key_is_called(sandbox: Sandbox) -> None:
+    case = Case(changes=entry(replication_key="dateStr"))
+    first = run_real(case, sandbox)
+    second = run_real(replace(case, state=first.state), sandbox)
+    assert not second.error
+    assert second.bookmarks == first.bookmarks != {}
 
 
 # What users may do.
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_generated_cases_give_what_a_plain_tap_gives(theme: str, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("stream", DISCOVERED)
+def test_generated_cases_give_what_a_plain_tap_gives(
+    stream: str, theme: str, sandbox: Sandbox
+) -> None:
     @GENERATED
-    @given(cases("requests", theme))
+    @given(cases(stream, theme))
     def run(case: Case) -> None:
         check(case, sandbox)
 
     run()
+
+
+# The comparison itself.
+
+
+@pytest.mark.parametrize("table", HAND_MADE)
+def test_plain_tap_is_no_different_from_itself(table: str, sandbox: Sandbox) -> None:
+    for case in HAND_MADE[table].values():
+        first, second = (run_plain(case, sandbox, AsMeant) for _ in range(2))
+        assert not differences(case, first, second, is_refusal)
+
+
+def altered(outcome: Outcome, kind: str, alter: Callable[[Json], object]) -> Outcome:
+    """Change the last message of a kind."""
+    messages = deepcopy(outcome.messages)
+    alter(next(message for message in reversed(messages) if message["type"] == kind))
+    return replace(outcome, messages=messages)
+
+
+def without_last(outcome: Outcome, kind: str) -> Outcome:
+    index = max(i for i, message in enumerate(outcome.messages) if message["type"] == kind)
+    return replace(outcome, messages=[*outcome.messages[:index], *outcome.messages[index + 1 :]])
+
+
+TRACEBACK: Json = {"error": "KeyError", "has_traceback": True}
+CHANGES: dict[str, Callable[[Outcome], Outcome]] = {
+    "a value": lambda run: altered(run, "RECORD", lambda it: it["record"].update(manager="x")),
+    "true for 1": lambda run: altered(run, "RECORD", lambda it: it["record"].update(siteId=True)),
+    "a missing column": lambda run: altered(run, "RECORD", lambda it: it["record"].pop("status")),
+    "a null column": lambda run: altered(run, "RECORD", lambda it: it["record"].update(new=None)),
+    "a missing record": lambda run: without_last(run, "RECORD"),
+    "another stream": lambda run: altered(run, "RECORD", lambda it: it.update(stream="x")),
+    "a schema": lambda run: altered(run, "SCHEMA", lambda it: it["schema"].update(type="array")),
+    "keys": lambda run: altered(run, "SCHEMA", lambda it: it.update(key_properties=["siteId"])),
+    "a missing schema": lambda run: without_last(run, "SCHEMA"),
+    "no bookmark": lambda run: altered(run, "STATE", lambda it: it.update(value={})),
+    "an error": lambda run: replace(run, messages=[], error="It cannot be done."),
+    "a traceback": lambda run: replace(run, messages=[], **TRACEBACK),
+    "nothing at all": lambda run: replace(run, messages=[]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_difference_is_seen(change: Callable[[Outcome], Outcome], sandbox: Sandbox) -> None:
+    plain = run_plain(Case(), sandbox, AsMeant)
+    assert differences(Case(), plain, change(plain), is_refusal)
+
+
+REFUSAL = Outcome([], calls=0, error="The replication method LOG_BASED is not one of its own.")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"has_traceback": True},
+        {"error": "LOG_BASED: Traceback\nKeyError."},
+        {"calls": 1},
+        {"messages": [{"type": "STATE", "value": STATE}]},
+    ],
+    ids=["a traceback", "two lines", "a call", "a bookmark"],
+)
+def test_refusal_is_one_sentence_and_nothing_else(fault: Json, sandbox: Sandbox) -> None:
+    plain = run_plain(Case(), sandbox, AsMeant)
+    assert not differences(Case(), plain, REFUSAL, is_refusal)
+    assert differences(Case(), plain, replace(REFUSAL, **fault), is_refusal)

@@ -13,14 +13,66 @@ import pytest
 import yaml
 
 from docs import plugin
-from docs.render import ROOT, render
+from docs.render import ROOT, render, tables
 from tap_calltouch.settings import SETTINGS
 
+RENDERED = render()
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
 
-@pytest.mark.parametrize("name", list(render()))
+
+@pytest.mark.parametrize("name", RENDERED)
 def test_generated_parts_are_up_to_date(name: str) -> None:
     """If this fails, run `make docs`."""
-    assert (ROOT / name).read_text(encoding="utf-8") == render()[name]
+    assert (ROOT / name).read_text(encoding="utf-8") == RENDERED[name]
+
+
+def test_every_generated_part_has_a_page() -> None:
+    text = "".join(RENDERED.values())
+    for part in tables("en"):
+        assert f"generated: {part} (`make docs`)" in text
+
+
+def test_every_setting_and_field_has_russian_words() -> None:
+    """Else a new setting or field would be described in English."""
+    english, russian = tables("en"), tables("ru")
+    for part in ("settings", "sdk-settings", "fields"):
+        rows = [
+            re.findall(r"^\| (`.*?`.*?) \|(.*)$", text[part], re.MULTILINE)
+            for text in (english, russian)
+        ]
+        assert rows[0]
+        for (name, described), (russian_name, russian_described) in zip(*rows, strict=True):
+            assert name == russian_name
+            assert described != russian_described, name
+
+
+def test_no_russian_words_are_left_over() -> None:
+    words = yaml.safe_load((ROOT / "docs" / "ru.yml").read_text(encoding="utf-8"))
+    schemas = [path.stem for path in ROOT.glob("schemas/*.json")]
+    assert sorted(words["streams"]) == sorted(words["fields"]) == sorted(schemas)
+    assert set(words["settings"]) == {setting["name"] for setting in plugin.settings()}
+    rows = re.findall(r"^\| `(.+?)` \|", tables("en")["fields"], re.MULTILINE)
+    assert sorted(rows) == sorted(name for stream in words["fields"].values() for name in stream)
+
+
+def test_docs_import_nothing_of_the_tests() -> None:
+    for path in (ROOT / "docs").glob("*.py"):
+        assert not re.search(r"^\s*(from|import) tests\b", path.read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not link.startswith(("https:", "#")):
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_pages_name_commands_that_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", page.read_text("utf-8"), re.MULTILINE):
+        assert f"\n{target}:" in makefile, target
 
 
 def leaves(schema: dict[str, Any], path: str = "") -> set[str]:

@@ -1,27 +1,40 @@
-"""The README's quick start, run as printed by a newcomer in an empty folder."""
+"""README runs as it is printed, in an empty folder, and says the same in both languages."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
-import yaml
 
-from docs.render import ROOT, tables
-from sandbox import Journal, Sandbox
-from tests.support.tap import keys
+from docs import plugin
+from sandbox import Fault, Journal, Sandbox
+from tests.support.meltano_project import BIN, JSONL, install
+from tests.support.pages import ROOT, blocks, sections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SITE = 12345
+#: The id of the records of each stream.
+IDS = {"calls": "callId", "requests": "requestId"}
+#: Each page in both languages.
+PAIRS = {
+    "README.md": "README.ru.md",
+    "docs/settings.md": "docs/ru/settings.md",
+    "docs/fields.md": "docs/ru/fields.md",
+}
+
+State = dict[str, Any]
 
 
 @pytest.fixture
@@ -30,7 +43,7 @@ def sandbox() -> Iterator[Sandbox]:
     today = datetime.now(timezone.utc).date()
     first_day = max(date(2024, 1, 1), today - timedelta(days=20))
     journal = Journal((SITE,), first_day, today - timedelta(days=1), per_day=3, sample=False)
-    with Sandbox(journal, token="your-token") as sandbox:
+    with Sandbox(journal, journal.calls(per_day=3), token="your-token") as sandbox:
         yield sandbox
 
 
@@ -50,80 +63,213 @@ def newcomer(wheel: Path, sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def section(title: str) -> list[tuple[str, str]]:
-    """Give the code blocks of a section: language and text."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, _, rest = text.partition(f"\n### {title}\n")
-    body = re.split(r"\n##+ ", rest)[0]
-    return re.findall(r"^```(\w+)\n(.*?)^```$", body, re.DOTALL | re.MULTILINE)
-
-
-def run(script: str, folder: Path, environment: dict[str, str]) -> None:
-    command = ["bash", "-e", "-o", "pipefail", "-c", script]
+def run(script: str, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a script as a shell would, but stop at the first error; return status and output."""
     result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.returncode, result.stdout[-5000:]
 
 
-def loaded(path: Path) -> list[tuple[int, int]]:
-    return keys([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+def succeed(script: str, folder: Path, environment: dict[str, str]) -> None:
+    status, output = run(script, folder, environment)
+    assert status == 0, output
+
+
+def keys(stream: str, records: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    return sorted((record["siteId"], record[IDS[stream]]) for record in records)
+
+
+def loaded(folder: Path) -> dict[str, list[tuple[int, int]]]:
+    """Return the keys of what target-jsonl wrote into a folder, by stream."""
+    return {
+        stream: keys(
+            stream,
+            [
+                json.loads(line)
+                for path in folder.glob(f"{stream}*.jsonl")
+                for line in path.read_text(encoding="utf-8").splitlines()
+            ],
+        )
+        for stream in IDS
+    }
+
+
+def expected(sandbox: Sandbox) -> dict[str, list[tuple[int, int]]]:
+    return {
+        "calls": keys("calls", sandbox.call_journal.records()),
+        "requests": keys("requests", sandbox.journal.records()),
+    }
 
 
 def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
-    (_, install), (_, project), (_, load) = section("With Meltano")
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    run(install, folder, newcomer)
-    (folder / "my-calltouch" / "meltano.yml").write_text(project, encoding="utf-8")
-    run(load, folder / "my-calltouch", newcomer)
-    found = loaded(folder / "my-calltouch" / "output" / "requests.jsonl")
-    assert found == keys(sandbox.journal.records())
+    installation, project, load = blocks("README.md", "With Meltano")
+    succeed(installation.text, tmp_path, newcomer)
+    folder = tmp_path / "my-calltouch"
+    (folder / "meltano.yml").write_text(project.text, encoding="utf-8")
+    succeed(load.text, folder, newcomer)
+    assert loaded(folder / "output") == expected(sandbox)
     settings = {"TAP_CALLTOUCH_API_TOKEN": "your-token", "TAP_CALLTOUCH_SITE_IDS": f"[{SITE}]"}
-    run("meltano config test tap-calltouch", folder / "my-calltouch", newcomer | settings)
-    calls = len(sandbox.calls)
-    run("meltano invoke tap-calltouch --test", folder / "my-calltouch", newcomer | settings)
-    assert len(sandbox.calls) == calls + 1
+    sandbox.calls.clear()
+    succeed("meltano invoke tap-calltouch --test", folder, newcomer | settings)
+    assert sorted(call.journal for call in sandbox.calls) == ["calls", "requests"]
 
 
 def test_pipe_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     """As printed, but for the address of the API."""
-    (_, install), (_, config), (_, load) = section("With a plain pipe")
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    run(install, folder, newcomer)
-    settings = json.loads(config) | {"api_url": sandbox.url}
-    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
-    run(load, folder, newcomer)
-    found = [key for output in folder.glob("requests*.jsonl") for key in loaded(output)]
-    assert set(found) == set(keys(sandbox.journal.records()))
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    assert state["bookmarks"]["requests"]["partitions"][0]["context"] == {"siteId": SITE}
+    installation, config, load = blocks("README.md", "With a plain pipe")
+    succeed(installation.text, tmp_path, newcomer)
+    settings = json.loads(config.text) | {"api_url": sandbox.url}
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    (tmp_path / "load.sh").write_text(load.text, encoding="utf-8")
+    succeed("bash load.sh", tmp_path, newcomer)
+    assert loaded(tmp_path) == expected(sandbox)
+    first_run = len(sandbox.calls)
+    succeed("bash load.sh", tmp_path, newcomer)
+    assert 0 < len(sandbox.calls) - first_run < first_run  # the look-back only
 
 
-def test_russian_words_are_complete_and_no_more() -> None:
-    """Else a new setting or field would be told in English, or an old one still."""
-    words = yaml.safe_load((ROOT / "docs" / "ru.yml").read_text(encoding="utf-8"))
-    english, russian = tables("en"), tables("ru")
-    for name, part in (("fields", "fields"), ("settings", "settings"), ("targets", "targets")):
-        rows = russian[name].splitlines()
-        assert len(rows) == len(english[name].splitlines())
-        same = set(rows[2:]) & set(english[name].splitlines()[2:])
-        assert not same
-        assert words[part]
+@pytest.fixture
+def load(sandbox: Sandbox, tmp_path: Path) -> Callable[..., tuple[int, State]]:
+    """The script of the pipe; returns its status and the state that it leaves behind."""
+    _, config, script = blocks("README.md", "With a plain pipe")
+    first = sandbox.journal.records()[0]["dateStr"]
+    settings = json.loads(config.text) | {
+        "api_url": sandbox.url,
+        "start_date": f"{first[6:10]}-{first[3:5]}-{first[:2]}",
+        "window_days": 5,
+        "lookback_days": 0,
+    }
+    (tmp_path / "tap").symlink_to(BIN.parent)
+    (tmp_path / "load.sh").write_text(script.text, encoding="utf-8")
+    installed = install(JSONL) / "venv"
+
+    def load(target: Path = installed, **changes: Any) -> tuple[int, State]:
+        (tmp_path / "target").unlink(missing_ok=True)
+        (tmp_path / "target").symlink_to(target)
+        (tmp_path / "config.json").write_text(json.dumps(settings | changes), encoding="utf-8")
+        status, _ = run("bash load.sh", tmp_path, dict(os.environ))
+        return status, json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))
+
+    return load
 
 
-def test_both_readmes_have_the_same_blocks_and_headings() -> None:
-    shapes = []
-    for name in ("README.md", "README.ru.md"):
-        text = (ROOT / name).read_text(encoding="utf-8")
-        blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-        shapes.append(
-            (
-                blocks,
-                re.findall(
-                    r"^(#+) ", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
-                ),
-            )
-        )
-    assert shapes[0] == shapes[1]
+def test_pipe_never_loses_the_state(
+    load: Callable[..., tuple[int, State]], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Not with a tap that fails to start or fails half-way, nor with a target that fails."""
+    assert load(window_days="many") == (1, {})  # before there is a state
+
+    sandbox.faults.append(Fault("html", lambda _: len(sandbox.calls) > 2))
+    status, half = load()
+    assert status == 1
+    assert bookmarks(half).keys() == {"calls"}
+    sandbox.faults.clear()
+
+    assert load(window_days="many") == (1, half)
+    assert load(target=tmp_path / "nowhere") == (127, half)
+    broken = tmp_path / "broken" / "bin" / "target-jsonl"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/bin/sh\ncat > /dev/null\nexit 3\n")
+    broken.chmod(0o700)
+    assert load(target=tmp_path / "broken") == (3, half)
+
+    status, whole = load()
+    assert status == 0
+    assert bookmarks(whole).keys() == {"calls", "requests"}
+    assert bookmarks(whole)["calls"] > bookmarks(half)["calls"]
+    found = loaded(tmp_path)
+    assert {stream: sorted(set(rows)) for stream, rows in found.items()} == expected(sandbox)
+
+
+def bookmarks(state: State) -> dict[str, str]:
+    """Return the bookmark of each stream of the one site, where there is one."""
+    return {
+        stream: partition["replication_key_value"]
+        for stream, bookmark in state["bookmarks"].items()
+        for partition in bookmark.get("partitions", [])
+        if "replication_key_value" in partition
+    }
+
+
+def test_dbt_makes_tables_and_the_report_of_what_was_loaded(
+    load: Callable[..., tuple[int, State]], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Of files in the folder that the quick start with Meltano leaves behind."""
+    assert load()[0] == 0
+    output = tmp_path / "my-calltouch" / "output"
+    output.mkdir(parents=True)
+    for path in tmp_path.glob("*.jsonl"):
+        path.rename(output / path.name)
+    checkout = tmp_path / "tap-calltouch"
+    shutil.copytree(ROOT / "transform", checkout / "transform")
+    (checkout / "demo").symlink_to(ROOT / "demo")
+    (checkout / ".venv").symlink_to(BIN.parent)
+    (commands,) = blocks("docs/dbt.md", "Tables with dbt")
+    succeed(commands.text, checkout, dict(os.environ))
+    with duckdb.connect(checkout / "calltouch.duckdb", read_only=True) as database:
+        query = "select sum(calls), sum(requests) from calltouch__leads_by_day"
+        assert database.execute(query).fetchall() == [tuple(map(len, expected(sandbox).values()))]
+    assert (checkout / "leads.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
+def test_readme_is_short(name: str) -> None:
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= 170
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
+def test_readme_gives_the_defaults_of_the_settings(name: str) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+    settings = {setting["name"]: setting for setting in plugin.settings()}
+    assert len(rows) == 5  # and the flags
+    for setting, default in rows:
+        if setting in plugin.required():
+            assert default in {"required", "обязательна"}
+        else:
+            assert default == f"`{json.dumps(settings[setting]['value'])}`"
+
+
+@pytest.mark.parametrize(("english", "russian"), PAIRS.items())
+def test_both_languages_say_the_same(english: str, russian: str) -> None:
+    """Each paragraph, list item and row of a table has the same numbers, names and files."""
+    pairs = zip(sections(english), sections(russian), strict=True)
+    for (title, text), (russian_title, russian_text) in pairs:
+        assert title.count("#") == russian_title.count("#")
+        items = zip(paragraphs(text), paragraphs(russian_text), strict=True)
+        for item, russian_item in items:
+            assert facts(item) == facts(russian_item), (item, russian_item)
+
+
+def paragraphs(text: str) -> list[str]:
+    return re.split(r"\n\n|\n(?=[|-] )", text)
+
+
+def facts(text: str) -> tuple[Counter[str], ...]:
+    """Return the numbers, the names in snake case and the files that a text names."""
+    text = re.sub(r"(README|docs)(\.ru|/ru)", r"\1", text)  # the same page
+    text = re.sub(r"\.\./", "", text)
+    digits = re.sub(r"(?<=\d)[, ](?=\d{3}\b)", "", text)
+    numbers = re.findall(r"\d+(?:[.,]\d+)?", digits)
+    names = re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text)
+    files = re.findall(r"[\w./-]+\.(?:html|json|jsonl|md|png|sh|yaml|yml)\b|\bLICENSE\b", text)
+    return Counter(number.replace(",", ".") for number in numbers), Counter(names), Counter(files)
+
+
+def test_readmes_have_the_same_blocks_and_code() -> None:
+    english, russian = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ru.md")
+    )
+    for pattern in (r"^```\w+\n.*?^```$", r"(?<!`)`[^`\n]+`(?!`)"):
+        found = [
+            sorted(re.findall(pattern, text, re.DOTALL | re.MULTILINE))
+            for text in (english, russian)
+        ]
+        assert found[0] == found[1]
+        assert found[0]

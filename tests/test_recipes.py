@@ -1,10 +1,13 @@
-"""The recipes of README.md, each run as it stands there."""
+"""The recipes of docs/recipes.md, each run as it is printed there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date
+import os
+import subprocess
+from datetime import date, datetime, timezone
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -12,8 +15,18 @@ import pytest
 import yaml
 from psycopg.rows import dict_row
 
-from sandbox import Journal, Sandbox
-from tests.support.meltano_project import JSONL, POSTGRES, Project, expected, postgres
+from sandbox import Call, Journal, Sandbox
+from tests.support.meltano_project import (
+    BIN,
+    JSONL,
+    POSTGRES,
+    ROOT,
+    Project,
+    expected,
+    finish,
+    postgres,
+)
+from tests.support.pages import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,67 +34,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-#: What goes into `meltano.yml`, into the entry of tap-calltouch unless it begins with `plugins`.
-RECIPES = {
-    "hash_pii": """\
-config:
-  stream_map_config:
-    salt: $PII_SALT
-  stream_maps:
-    requests:
-      client: >-
-        {
-          'clientId': client['clientId'],
-          'phones': [
-            {'phoneNumber': sha256(config['salt'] + (phone['phoneNumber'] or ''))}
-            for phone in client['phones'] or []
-          ],
-          'contacts': [
-            {'contactValue': sha256(config['salt'] + (contact['contactValue'] or '').lower())}
-            for contact in client['contacts'] or []
-          ],
-        } if client else None
-      widgetInfo: __NULL__
-      customFields: __NULL__
-      comments: __NULL__
-""",
-    "drop_columns": """\
-select:
-- requests.*.*
-- '!requests.client'
-- '!requests.mapVisits'
-- '!requests.session.ip'
-""",
-    "rename": """\
-config:
-  stream_maps:
-    requests:
-      __alias__: calltouch_requests
-""",
-    "accounts": """\
-plugins:
-  extractors:
-  - name: tap-calltouch--north
-    inherit_from: tap-calltouch
-    config:
-      api_token: $NORTH_API_TOKEN
-      site_ids: [101]
-  - name: tap-calltouch--south
-    inherit_from: tap-calltouch
-    config:
-      api_token: $SOUTH_API_TOKEN
-      site_ids: [202]
-""",
-    "batch": """\
-config:
-  batch_config:
-    encoding:
-      format: jsonl
-      compression: gzip
-    storage:
-      root: file://$MELTANO_PROJECT_ROOT/batches
-""",
-}
+RECIPES: dict[str, str] = yaml.safe_load((ROOT / "docs" / "recipes.yml").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -91,7 +44,7 @@ def journal() -> Journal:
 
 @pytest.fixture
 def sandbox(journal: Journal) -> Iterator[Sandbox]:
-    with Sandbox(journal) as sandbox:
+    with Sandbox(journal, journal.calls(per_day=2)) as sandbox:
         yield sandbox
 
 
@@ -113,19 +66,49 @@ def follow(project: Project, recipe: str) -> None:
     project.write()
 
 
-def lines(project: Project, stream: str = "requests") -> list[Row]:
-    text = (project.path / f"{stream}.jsonl").read_text(encoding="utf-8")
+def run_command(project: Project, heading: str, **variables: str) -> None:
+    """Run the command below a heading of the page in the project's folder."""
+    (command,) = [
+        block.text for block in blocks("docs/recipes.md", heading) if block.language == "sh"
+    ]
+    environment = {name: value for name, value in os.environ.items() if name[:7] != "MELTANO"}
+    environment["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-e", "-c", command], cwd=project.path, env=environment | variables, check=True
+    )
+
+
+def site_of(call: Call) -> str:
+    return call.params.get("siteId") or call.path.split("/")[-3]
+
+
+def lines(project: Project, table: str = "requests") -> list[Row]:
+    text = (project.path / f"{table}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
-def keys(rows: list[Row]) -> set[tuple[int, int]]:
-    found = {(row["siteId"], row["requestId"]) for row in rows}
+def keys(rows: list[Row], name: str = "requestId") -> set[tuple[int, int]]:
+    found = {(row["siteId"], row[name]) for row in rows}
     assert len(found) == len(rows)
     return found
 
 
+def call_keys(rows: list[Row]) -> set[tuple[int, int]]:
+    return keys(rows, "callId")
+
+
+def test_token_and_sites_are_checked_by_one_call_for_each_site_and_stream(
+    project: Project, sandbox: Sandbox
+) -> None:
+    run_command(project, "Check token and sites")
+    asked = [(call.journal, site_of(call)) for call in sandbox.calls]
+    assert sorted(asked) == list(product(("calls", "requests"), ("101", "202")))
+    with project.start("config", "test", "tap-calltouch") as process:
+        assert "configuration is valid" in finish(process)
+
+
 def test_phones_and_addresses_leave_the_machine_only_as_hashes(
-    project: Project, journal: Journal
+    project: Project, journal: Journal, sandbox: Sandbox
 ) -> None:
     follow(project, "hash_pii")
     project.run(PII_SALT="соль")
@@ -144,12 +127,26 @@ def test_phones_and_addresses_leave_the_machine_only_as_hashes(
         secrets += [item["contactValue"] for item in client["contacts"]]
         assert not [secret for secret in secrets if secret in written]
 
+    calls = sandbox.call_journal.records()
+    found = {(row["siteId"], row["callId"]): row for row in lines(project, "calls")}
+    assert found.keys() == call_keys(calls)
+    written = (project.path / "calls.jsonl").read_text(encoding="utf-8")
+    gone = {"ctCallerId", "phonesInText", "phrases", "callbackInfo", "customFields", "comments"}
+    for call in calls:
+        row = found[call["siteId"], call["callId"]]
+        assert row["callerNumber"] == hashed(call["callerNumber"])
+        assert not gone & row.keys()
+        assert f'"{call["callerNumber"]}"' not in written
+        assert call["ctCallerId"] not in written
+
 
 def hashed(text: str) -> str:
     return hashlib.sha256(f"соль{text}".encode()).hexdigest()
 
 
-def test_columns_that_are_not_selected_are_not_written(project: Project, journal: Journal) -> None:
+def test_columns_that_are_not_selected_are_not_written(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
     follow(project, "drop_columns")
     project.run()
     rows = lines(project)
@@ -159,30 +156,38 @@ def test_columns_that_are_not_selected_are_not_written(project: Project, journal
     assert sessions
     assert not [session for session in sessions if "ip" in session]
     assert all(session["city"] for session in sessions)
+    calls = lines(project, "calls")
+    assert call_keys(calls) == call_keys(sandbox.call_journal.records())
+    assert not [row for row in calls if {"callerNumber", "mapVisits", "ip"} & row.keys()]
+    assert [row for row in calls if row["city"]]
 
 
-def test_the_table_can_have_another_name(project: Project, journal: Journal) -> None:
+def test_the_tables_can_have_other_names(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
     follow(project, "rename")
     project.run()
     assert keys(lines(project, "calltouch_requests")) == expected(journal).keys()
-    assert not (project.path / "requests.jsonl").exists()
+    calls = lines(project, "calltouch_calls")
+    assert call_keys(calls) == call_keys(sandbox.call_journal.records())
+    tables = {path.stem for path in project.path.glob("*.jsonl")}
+    assert tables == {"calltouch_calls", "calltouch_requests"}
 
 
-def test_two_accounts_are_loaded_side_by_side(project: Project, journal: Journal) -> None:
+def test_two_accounts_are_loaded_side_by_side(
+    project: Project, journal: Journal, sandbox: Sandbox
+) -> None:
     follow(project, "accounts")
-    with Sandbox(journal, token="south") as south:
+    with Sandbox(journal, sandbox.call_journal, token="south") as south:
         # Only for the test: each account is a server of its own.
         project.content["plugins"]["extractors"][2]["config"]["api_url"] = south.url
         project.write()
-        project.run(
-            "tap-calltouch--north",
-            JSONL.name,
-            tap="tap-calltouch--south",
-            NORTH_API_TOKEN=Sandbox.token,
-            SOUTH_API_TOKEN="south",
-        )
-        assert {call.params["siteId"] for call in south.calls} == {"202"}
+        tokens = {"NORTH_API_TOKEN": Sandbox.token, "SOUTH_API_TOKEN": "south"}
+        run_command(project, "Load several accounts", **tokens)
+        assert {site_of(call) for call in south.calls} == {"202"}
+    assert {site_of(call) for call in sandbox.calls} == {"101"}
     assert keys(lines(project)) == expected(journal).keys()
+    assert call_keys(lines(project, "calls")) == call_keys(sandbox.call_journal.records())
 
 
 def test_one_month_is_reloaded_beside_the_usual_state(
@@ -190,24 +195,27 @@ def test_one_month_is_reloaded_beside_the_usual_state(
 ) -> None:
     project.run(TAP_CALLTOUCH_START_DATE="2024-03-01")
     (project.path / "requests.jsonl").unlink()
-    # February, while the usual runs are in March.
-    month = {"TAP_CALLTOUCH_START_DATE": "2024-02-01", "TAP_CALLTOUCH_END_DATE": "2024-02-29"}
-    project.run("--full-refresh", "--state-id-suffix=reload", **month)
+    (project.path / "calls.jsonl").unlink()
+    run_command(project, "Load one month again")  # February, while the usual runs are in March
     february = [key for key, row in expected(journal).items() if row["date"] < "2024-02-29T21"]
     assert keys(lines(project)) == set(february)
+    end = datetime(2024, 2, 29, 21, tzinfo=timezone.utc).timestamp()
+    calls = [call for call in sandbox.call_journal.records() if call["timestamp"] < end]
+    assert call_keys(lines(project, "calls")) == call_keys(calls)
     sandbox.calls.clear()
     project.run(TAP_CALLTOUCH_START_DATE="2024-02-01")
     # The usual state still says 6 March; the look-back is ten days.
-    assert {call.params["dateFrom"] for call in sandbox.calls} == {"02/25/2024"}
+    asked = {(call.journal, call.params["dateFrom"]) for call in sandbox.calls}
+    assert asked == {("calls", "25/02/2024"), ("requests", "02/25/2024")}
 
 
 def test_single_requests_are_reloaded_by_number(
     project: Project, journal: Journal, sandbox: Sandbox
 ) -> None:
-    numbers = [record["requestNumber"] for record in journal.records(101)[:2]]
-    project.run("--state-id-suffix=reload", TAP_CALLTOUCH_REQUEST_NUMBERS=json.dumps(numbers))
-    assert [row["requestNumber"] for row in lines(project)] == numbers
-    assert len(sandbox.calls) == 2
+    journal.records(101)[5]["requestNumber"] = "145507"
+    run_command(project, "Load single requests again")
+    assert [row["requestNumber"] for row in lines(project)] == ["145507"]
+    assert len(sandbox.calls) == 1
 
 
 def test_batch_files_are_loaded(tmp_path: Path, sandbox: Sandbox, journal: Journal) -> None:
@@ -223,4 +231,6 @@ def test_batch_files_are_loaded(tmp_path: Path, sandbox: Sandbox, journal: Journ
         assert "batch manifests" in project.run()
         with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
             rows = connection.execute('select "siteId", "requestId" from batch.requests').fetchall()
+            calls = connection.execute('select "siteId", "callId" from batch.calls').fetchall()
     assert keys(rows) == expected(journal).keys()
+    assert call_keys(calls) == call_keys(sandbox.call_journal.records())

@@ -130,10 +130,10 @@ def test_changelog_has_a_section_for_what_comes_next() -> None:
     assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds
 
 
-def test_contributing_names_every_room() -> None:
+def test_contributing_names_every_module() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rooms = {path.name for path in (ROOT / "tap_calltouch").glob("*.py")} - {"__init__.py"}
-    assert set(re.findall(r"`(\w+\.py)`", text.partition("## Add")[0])) == rooms
+    modules = {path.name for path in (ROOT / "tap_calltouch").glob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"`(\w+\.py)`", text.partition("## Add")[0])) == modules
 
 
 def test_package_builds_and_passes_inspection(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ class ReferenceStream(RESTStream[Any]):
 
     @override
     def parse_response(self, response: requests.Response) -> Iterable[Record]:
-        yield from response.json()
+        answer = response.json()
+        yield from answer if isinstance(answer, list) else answer["records"]
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
@@ -93,11 +94,24 @@ class Requests(ReferenceStream):
     per_second = 1000
 
 
+class Calls(ReferenceStream):
+    """The calls journal."""
+
+    name = "calls"
+    path = "/{siteId}/calls-diary/calls"
+    primary_keys = ("siteId", "callId")
+    replication_key = "timestamp"
+    dates = "%d/%m/%Y"
+    params: ClassVar[dict[str, str]] = {"page": "1"}
+    instants: tuple[str, ...] = ("timestamp",)
+    per_second = 1
+
+
 class ReferenceTap(Tap):
     """The plain tap."""
 
     name = "tap-calltouch"
-    journals: ClassVar[Sequence[type[ReferenceStream]]] = (Requests,)
+    journals: ClassVar[Sequence[type[ReferenceStream]]] = (Calls, Requests)
     config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
         th.Property("api_url", th.StringType, required=True),
         th.Property("api_token", th.StringType, required=True),

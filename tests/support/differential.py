@@ -21,7 +21,6 @@ from urllib.request import url2pathname
 from tap_calltouch.__main__ import main
 from tap_calltouch.tap import TapCalltouch
 from tests.support.catalogs import Changes
-from tests.support.tap import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +32,9 @@ Json = dict[str, Any]
 
 # All records of the tests' journal, in one window.
 PERIOD = {"start_date": "2024-01-08", "end_date": "2024-01-14"}
+FLAGS = {
+    name: True for name in TapCalltouch.config_jsonschema["properties"] if name.startswith("with_")
+}
 LOGGER = logging.getLogger(TapCalltouch.name)
 
 
@@ -78,7 +80,7 @@ class Case:
             "api_token": sandbox.token,
             "site_ids": [101],
             **PERIOD,
-            **dict.fromkeys(FLAGS, True),
+            **FLAGS,
             **deepcopy(self.settings),
         }
 
@@ -115,10 +117,15 @@ class Outcome:
         return records
 
     @property
-    def bookmarks(self) -> Json:
-        """The bookmark of each stream and partition after the last STATE."""
+    def state(self) -> Json | None:
+        """The last state, if there is one."""
         states = [message["value"] for message in self.messages if message["type"] == "STATE"]
-        return bookmarks(states[-1] if states else None)
+        return states[-1] if states else None
+
+    @property
+    def bookmarks(self) -> Json:
+        """The bookmark of each stream and partition in the last state."""
+        return bookmarks(self.state)
 
 
 def bookmarks(state: Json | None) -> Json:

@@ -66,7 +66,8 @@ KEY_TYPES: list[Any] = [
     {"anyOf": [{"type": "string"}, {"type": "integer"}]},
 ]
 INSTANTS: dict[str, set[Path]] = {
-    "requests": {("date",), ("order", "dateCreated"), ("orders", ITEMS, "dateCreated")}
+    "requests": {("date",), ("order", "dateCreated"), ("orders", ITEMS, "dateCreated")},
+    "calls": {("timestamp",)},
 }
 INSTANT_TYPES: list[Any] = [
     {"type": "string"},

@@ -168,23 +168,45 @@ SCHEMAS: dict[str, Changes] = {
     "an object of any keys": schemas(session={"type": ["object", "null"]}),
     "an object of no keys": schemas(session={"type": ["object", "null"], "properties": {}}),
     "an object as a text": schemas(session={"type": ["string", "null"]}),
+    "an object of any keys, with one that is not selected": Changes(
+        schemas={("client",): {"type": ["object", "null"]}},
+        metadata={("client", "fio"): {"selected": False}},
+    ),
+    "an object without a type, with a key that is not selected": Changes(
+        schemas={("client",): {}}, metadata={("client", "fio"): {"selected": False}}
+    ),
+    "a union with an object of some keys": schemas(
+        client={"type": ["object", "string", "null"], "properties": {"fio": {"type": "string"}}}
+    ),
+    "additionalProperties: true beside what is not selected": Changes(
+        keywords={(): {"additionalProperties": True}, ("session",): {"additionalProperties": True}},
+        metadata={("client",): {"selected": False}, ("session", "ip"): {"selected": False}},
+    ),
+    "an integer as a number": schemas(ctClientId={"type": "number"}),
+    "digits as a number": schemas(ctGlobalId={"type": ["number", "null"]}),
     "an array of anything": schemas(orders={"type": ["array", "null"]}),
     "a text as a number": schemas(requestNumber={"type": ["integer", "null"]}),
     "two types": schemas(requestNumber={"type": ["integer", "string", "null"]}),
     "a column that is removed": schemas(client=REMOVED),
     "no site": schemas(siteId=REMOVED),
     "no number": schemas(requestId=REMOVED),
+    "no date": schemas(date=REMOVED),
     **{f"a column named {name}": schemas(**{name: {"type": "string"}}) for name in STRANGE_NAMES},
     "a child with a strange name": Changes(
         schemas={("session", "UTM source"): {"type": ["string", "null"]}}
     ),
 }
 ENTRIES: dict[str, Changes] = {
+    "another replication key": Changes(
+        entry={"replication_key": "dateStr"},
+        metadata={(): {"replication-key": "dateStr"}},
+    ),
     "FULL_TABLE": entry(replication_method="FULL_TABLE"),
     "FULL_TABLE in metadata": Changes(
         entry={"replication_method": None},
         metadata={(): {"forced-replication-method": "FULL_TABLE"}},
     ),
+    "no date": Changes(metadata=hidden("date")),
     "FULL_TABLE without a date": Changes(
         metadata=hidden("date"), entry={"replication_method": "FULL_TABLE"}
     ),
@@ -216,7 +238,12 @@ HAND_MADE = {
     "map": {name: mapped(maps) for name, maps in MAPS.items()},
     "schema": {name: Case({}, changes) for name, changes in SCHEMAS.items()},
     "entry": {name: Case({}, changes) for name, changes in ENTRIES.items()},
-    "entry with a state": {name: Case({}, changes, STATE) for name, changes in ENTRIES.items()},
+    "entry with a state": {
+        name: Case({}, changes, STATE)
+        for name, changes in ENTRIES.items()
+        # The bookmark of the tap is of its windows, whatever column a catalog names.
+        if name != "another replication key"
+    },
     "flat": {str(depth): flat(flattening_max_depth=depth) for depth in range(4)},
     "flat with dots": {
         str(depth): flat(flattening_max_depth=depth, flattening_separator=".") for depth in range(4)
@@ -225,6 +252,7 @@ HAND_MADE = {
         "no catalog": Case({}, None),
         "a state": Case({}, None, STATE),
         "full_table": Case({}, entry(replication_method="full_table")),
+        "another replication key": Case({}, entry(replication_key="dateStr")),
         "the stream is not selected": Case({}, Changes(metadata={(): {"selected": False}})),
         "an empty separator": flat(flattening_max_depth=2, flattening_separator=""),
     },
@@ -244,30 +272,21 @@ def without(name: str) -> Case:
 
 # What must be refused, and the word that its sentence must hold.
 REFUSED: dict[str, tuple[Case, str]] = {
-    "another replication key": (
-        Case(
-            {},
-            Changes(
-                entry={"replication_key": "dateStr"},
-                metadata={(): {"replication-key": "dateStr"}},
-            ),
-        ),
-        "dateStr",
-    ),
     "LOG_BASED": (Case({}, entry(replication_method="LOG_BASED")), "LOG_BASED"),
-    "the date is not selected": (Case({}, Changes(metadata=hidden("date"))), r"\bdate\b"),
-    "no date": (Case({}, schemas(date=REMOVED)), r"\bdate\b"),
     "a property that is null": (Case({}, schemas(manager=None)), "manager"),
     "a property that is true": (Case({}, schemas(manager=True)), "manager"),
     "a child that is null": (
         Case({}, Changes(schemas={("session", "ip"): None})),
         "ip",
     ),
-    "a schema of nothing": (Case({}, Changes(schemas={(): {}})), "date"),
-    "a schema without properties": (Case({}, Changes(schemas={(): {"type": "object"}})), "date"),
+    "a schema of nothing": (Case({}, Changes(schemas={(): {}})), "properties"),
+    "a schema without properties": (
+        Case({}, Changes(schemas={(): {"type": "object"}})),
+        "properties",
+    ),
     "properties that are null": (
         Case({}, Changes(schemas={(): {"type": "object", "properties": None}})),
-        "properties|date",
+        "properties",
     ),
     "files without an encoding": (without("encoding"), "batch_config|encoding"),
     "files without a storage": (without("storage"), "batch_config|storage"),
@@ -306,11 +325,12 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "an unknown option": (mapped({"__all__": None}), "__all__"),
 }
 
-# What only a record shows ends the run in the same way, after the first call.
+# What only a record shows ends the run in the same way, after the first call. The expression is
+# named where the SDK names it.
 ENDED: dict[str, tuple[Case, str]] = {
     "an unknown name": (mapped({"requests": {"x": "nothing"}}), "nothing"),
     "an unknown function": (mapped({"requests": {"x": "exec(manager)"}}), "exec"),
-    "a hash of null": (mapped({"requests": {"x": "md5(manager)"}}), r"md5\(manager\)"),
-    "a number of a text": (mapped({"requests": {"x": "int(dateStr)"}}), r"int\(dateStr\)"),
-    "a child of null": (mapped({"requests": {"x": "session['ip']"}}), r"session\['ip'\]"),
+    "a hash of null": (mapped({"requests": {"x": "md5(manager)"}}), "map of stream requests"),
+    "a number of a text": (mapped({"requests": {"x": "int(dateStr)"}}), "map of stream requests"),
+    "a child of null": (mapped({"one": {"__source__": "requests", "x": "session['ip']"}}), "one"),
 }

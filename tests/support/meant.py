@@ -26,13 +26,53 @@ def type_of(schema: Json) -> str:
     return types[0] if len(types) == 1 else "any"
 
 
+def with_instants(schema: Json, own: Json) -> Json:
+    """Replace what names no type by the stream's own schema where that knows of instants.
+
+    Args:
+        schema: What the catalog says of a value.
+        own: What the stream's own schema says of it; empty if it says nothing.
+    """
+    if type_of(schema) == "any" and "format" not in own and has_instants(own):
+        return instants_of(own)
+    schema = dict(schema)
+    if "properties" in schema:
+        known = own.get("properties", {})
+        schema["properties"] = {
+            name: with_instants(field, known.get(name, {}))
+            for name, field in schema["properties"].items()
+        }
+    if type_of(schema) == "array":
+        schema["items"] = with_instants(schema.get("items", {}), own.get("items", {}))
+    return schema
+
+
+def instants_of(own: Json) -> Json:
+    """Return a schema of anything in which only the instants are known."""
+    if own.get("format") == "date-time":
+        return {**own, "type": ["string", "null"]}
+    if "items" in own:
+        return {"type": ["array", "null"], "items": instants_of(own["items"])}
+    known = {
+        name: instants_of(field) for name, field in own["properties"].items() if has_instants(field)
+    }
+    return {"type": ["object", "null"], "properties": known, "additionalProperties": True}
+
+
+def has_instants(schema: Json) -> bool:
+    """Return whether a schema has a date-time, at any depth."""
+    inner = [*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])]
+    return schema.get("format") == "date-time" or any(map(has_instants, inner))
+
+
 def with_keys_of(schema: Json, value: Any) -> Any:
     """Give objects the keys of their schema, in its order, null where the answer lacks them."""
     if type_of(schema) == "array" and isinstance(value, list):
         return [with_keys_of(schema.get("items", {}), item) for item in value]
     if type_of(schema) == "object" and isinstance(value, dict) and "properties" in schema:
-        fields = schema["properties"].items()
-        return {name: with_keys_of(field, value.get(name)) for name, field in fields}
+        fields = schema["properties"]
+        known = {name: with_keys_of(field, value.get(name)) for name, field in fields.items()}
+        return {**known, **value, **known} if schema.get("additionalProperties") else known
     return value
 
 
@@ -66,18 +106,19 @@ def _anything(value: Any) -> Any:
     return clean_text(value) if isinstance(value, str) else value
 
 
-def _string(value: Any) -> str | None:
+def _string(value: Any) -> str:
     if isinstance(value, str):
         return clean_text(value)
-    return None if isinstance(value, (dict, list)) else json.dumps(value)
+    return json.dumps(_anything(value), ensure_ascii=False)
 
 
 def _integer(value: Any) -> int | None:
-    number = _number(value)
+    is_fraction = isinstance(value, str) and not value.strip().lstrip("+-").isdecimal()
+    number = None if is_fraction else _number(value)
     return number if isinstance(number, int) and abs(number) < 2**63 else None
 
 
-def _number(value: Any) -> int | float | None:  # noqa: PYI041 - mypy tells them apart
+def _number(value: Any) -> int | float | None:
     """Return a number, whole ones as integers."""
     if isinstance(value, str):
         with suppress(ValueError):
@@ -101,13 +142,6 @@ _SCALARS = {
 }
 
 
-def at(schema: Json, path: str) -> Json:
-    """Return the schema at a path such as `orders.dateCreated`, through arrays."""
-    for name in path.split("."):
-        schema = schema.get("items", schema).get("properties", {}).get(name, {})
-    return schema
-
-
 def with_types(schema: Json) -> Json:
     """Say of schemas what the SDK cannot guess, which is that they are of anything."""
     schema = dict(schema)
@@ -122,6 +156,16 @@ def with_types(schema: Json) -> Json:
     return schema if schema.keys() & {"type", "anyOf", "allOf", "oneOf"} else ANYTHING
 
 
-def allows_text(schema: Json) -> bool:
-    """Return whether a schema leaves room for a text."""
+def takes_instant(schema: Json, path: str) -> bool:
+    """Return whether a schema has an object at a path, in which there may be a text for an instant.
+
+    Args:
+        schema: Schema of a record.
+        path: Such as `orders.dateCreated`, through arrays.
+    """
+    for name in path.split("."):
+        schema = schema.get("items", schema)
+        if type_of(schema) == "string":
+            return False  # an object as a text is what the API sent
+        schema = schema.get("properties", {}).get(name, {})
     return type_of(schema) in {"any", "string"}
