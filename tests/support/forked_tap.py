@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -114,18 +115,19 @@ class ForkedTap:
         """Kill the process if it still runs."""
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+    def communicate(self, timeout: float = 120) -> tuple[bytes, bytes]:
         """Read what the process still writes, and wait for its end.
 
         Args:
-            timeout: The most seconds to wait for it to write something.
+            timeout: The most seconds to wait for that.
 
         Returns:
             The rest of standard output and of standard error.
 
         Raises:
-            subprocess.TimeoutExpired: If it wrote nothing for that time; it is killed.
+            subprocess.TimeoutExpired: If the process still runs then; it is killed.
         """
+        deadline = time.monotonic() + timeout
         output: dict[Any, bytearray] = {}
         with self, selectors.DefaultSelector() as selector:
             for stream in (self.stdout, self.stderr):
@@ -133,10 +135,10 @@ class ForkedTap:
                     selector.register(stream, selectors.EVENT_READ)
                     output[stream] = bytearray()
             while selector.get_map():
-                ready = selector.select(timeout)
-                if not ready:
+                ready = selector.select(deadline - time.monotonic())
+                if time.monotonic() >= deadline:
                     self.kill()
-                    raise subprocess.TimeoutExpired(NAME, timeout or 0)
+                    raise subprocess.TimeoutExpired(NAME, timeout)
                 for key, _ in ready:
                     chunk = key.fileobj.read1()  # type: ignore[union-attr]
                     output[key.fileobj] += chunk
