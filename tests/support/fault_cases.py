@@ -208,7 +208,7 @@ ENDS = [
     Case(
         "200 with an item that is no object",
         _answer(RECORDS_OF_NO_OBJECT),
-        said="an item of the array is 5",
+        said="an item of the array is not an object",
         written=1,
     ),
     Case(
