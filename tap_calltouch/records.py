@@ -178,7 +178,7 @@ class RecordDecoder:
 
     def _clean(self, item: Any) -> Any:
         if not isinstance(item, dict):
-            msg = f"an item of the array is {describe(item)}, not an object"
+            msg = "an item of the array is not an object"
             raise UnusableRecordError(msg)
         record = self._cleaner.clean_record(item, self._shape)
         record |= {name: value for name, value in self._defaults.items() if record[name] is None}

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS
+from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox import Call
     from tests.support.streams import Record, Stream
-    from tests.support.tap import Run
 
 each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 JANUARY_1 = datetime(2024, 1, 1, tzinfo=MOSCOW)
@@ -25,11 +24,7 @@ JANUARY_8 = datetime(2024, 1, 8, tzinfo=MOSCOW)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-ONE_WEEK = {"start_date": "2024-01-08", "end_date": "2024-01-14"}
-
-
-def lines_with(run: Run, *texts: str) -> list[str]:
-    return [line for line in run.stderr.splitlines() if all(text in line for text in texts)]
+ONE_WEEK: dict[str, Any] = {"start_date": "2024-01-08", "end_date": "2024-01-14"}
 
 
 @each_stream

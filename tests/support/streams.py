@@ -48,16 +48,30 @@ class Stream:
         return {"siteId": site, self.key: number, self.moment: made, **more}
 
     def sandbox(
-        self, records: Iterable[Record] | None = None, sites: Iterable[int] = (101,), **options: Any
+        self,
+        records: Iterable[Record] | None = None,
+        sites: Iterable[int] = (101,),
+        per_day: int = 3,
+        **options: Any,
     ) -> Sandbox:
-        """Return an API with these records in the journal, or with a generated month of some."""
+        """Return an API with one of the two journals.
+
+        Args:
+            records: What it holds; a generated January by default.
+            sites: The sites that the API knows.
+            per_day: How many records a usual day of a generated journal has.
+            options: Options of the sandbox.
+
+        Returns:
+            The API, not started yet.
+        """
         sites = tuple(sites)
         journal, calls = Journal.of([], sites), CallJournal.of([], sites)
         if records is None:
             month: dict[str, Any] = {
                 "first_day": date(2024, 1, 1),
                 "last_day": date(2024, 1, 31),
-                "per_day": 3,
+                "per_day": per_day,
             }
             if self.name == "calls":
                 calls = CallJournal(sites, **month)
@@ -155,3 +169,8 @@ def discover() -> dict[str, Any]:
         run = run_tap({}, Path(folder), arguments=["--discover"])
     catalog: dict[str, Any] = json.loads(run.stdout)
     return catalog
+
+
+def lines_with(run: Run, *texts: str) -> list[str]:
+    """Return the lines of a log that hold all of these texts."""
+    return [line for line in run.stderr.splitlines() if all(text in line for text in texts)]
