@@ -53,7 +53,8 @@ MEANT = {
     "are the same in every run.",
     "values": "A value that does not fit the schema is converted, or null: nothing that a user of "
     "Calltouch typed may stop a load.",
-    "instants": "Where a catalog wants a number for an instant, it gets what the API sent.",
+    "instants": "Where a catalog wants a number for an instant, or a text for an object that holds "
+    "one, it gets what the API sent.",
     "no type": "A schema that names no type is of anything, and so are objects in an array whose "
     "schema lists no properties. A plain tap ends with a traceback when such a value comes.",
     "null objects": "A flat table has no column for an object that is null. The SDK writes one, "
