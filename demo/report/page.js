@@ -5,7 +5,7 @@ const { texts, locales } = report;
 const DAY = 86400000;
 const MEAN_DAYS = 7;
 const MEASURES = ["calls", "requests", "leads", "target", "orders", "revenue"];
-const TABLE_ROWS = 10;
+const TABLE_ROWS = 11;
 const PATH_SOURCES = 7;
 
 const element = (id) => document.getElementById(id);
@@ -256,11 +256,19 @@ function showTable(id, heading, keyOf, nameOf, without) {
 }
 
 function showAds(bars) {
-  const [identified, unidentified] = bars.slice(-2).map((bar) => bar.leads);
-  const leads = identified + unidentified;
-  const text = !leads ? texts.ads_empty : unidentified ? texts.ads_missing : texts.ads_complete;
-  const day = leads ? fullDay.format(bars[bars.length - 1].day) : "";
-  element("ads-note").textContent = fill(text, { missing: whole(unidentified), leads: whole(leads), day });
+  const count = (some, state) =>
+    some.filter((bar) => bar.state === state).reduce((sum, bar) => sum + bar.leads, 0);
+  const [before, last] = [bars.slice(0, -2), bars.slice(-2)];
+  const missing = count(last, texts.unidentified);
+  const leads = missing + count(last, texts.identified);
+  const usual = count(before, texts.unidentified);
+  const text = !leads ? texts.ads_empty : missing ? texts.ads_missing : texts.ads_complete;
+  element("ads-note").textContent = fill(text, {
+    missing: whole(missing),
+    leads: whole(leads),
+    usual: share(usual / (usual + count(before, texts.identified))),
+    day: leads ? fullDay.format(last[0].day) : "",
+  });
 }
 
 const data = { days: daySeries, hours: hourCells, paths: pathCells, ads: adBars };
