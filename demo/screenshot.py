@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / ".demo" / "screenshot"
 UNTIL = date(2025, 9, 30)
-SIZE = (1280, 1290)
+WIDTH = 1280
 
 
 def main() -> int:
@@ -38,13 +38,15 @@ def main() -> int:
 
 
 def take(page: Path, picture: Path) -> None:
-    """Take a picture of the upper part of a page."""
+    """Take a picture of a page down to the end of the table of sources."""
     with open_browser() as browser:
-        width, height = SIZE
-        tab = browser.new_page(viewport={"width": width, "height": height}, locale="en-GB")
+        tab = browser.new_page(viewport={"width": WIDTH, "height": WIDTH})
         tab.goto(page.as_uri())
         tab.wait_for_selector("[data-drawn]")
-        tab.screenshot(path=picture)
+        end = tab.eval_on_selector(
+            "#sources", "table => table.parentElement.offsetTop + table.parentElement.offsetHeight"
+        )
+        tab.screenshot(path=picture, clip={"x": 0, "y": 0, "width": WIDTH, "height": end + 14})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 from filelock import FileLock
 
+from demo.__main__ import BY_MONTH, BY_SOURCE, show
 from demo.browser import find_chromium, open_browser
 from demo.report.page import FOLDER, LOCALES, language, read_texts, render
 from sandbox import Journal, Sandbox
@@ -274,11 +275,11 @@ def read_table(tab: Page, name: str) -> Rows:
 
 
 def check_table(shown: Rows, expected: Rows, ends: Rows) -> None:
-    """Check the ten largest rows, the sum of the others, and the rows at the end."""
+    """Check the eleven largest rows, the sum of the others, and the rows at the end."""
     largest = sorted(expected, key=lambda row: -row[1])
-    others = largest[10:]
-    top, rest = shown[: len(largest[:10])], shown[len(largest[:10]) :]
-    assert [row[1] for row in top] == [row[1] for row in largest[:10]]
+    others = largest[11:]
+    top, rest = shown[: len(largest[:11])], shown[len(largest[:11]) :]
+    assert [row[1] for row in top] == [row[1] for row in largest[:11]]
     known = {row[0]: pytest.approx(row[1:]) for row in expected}
     assert len({row[0] for row in top}) == len(top)
     assert all(row[1:] == known[row[0]] for row in top)
@@ -428,8 +429,11 @@ def test_the_chart_of_the_newest_day_follows_the_site(
             assert bars == expected
             _, leads, missing = found[-1]
             assert leads == missing > 0
-            note = tab.inner_text("#ads-note")
-            assert note.startswith(f"{missing} of {leads} leads from advertising on 10 March 2024")
+            usual = sum(row[2] for row in found[:-1]) / sum(row[1] for row in found[:-1])
+            assert tab.inner_text("#ads-note").startswith(
+                f"{missing} of {leads} leads from advertising on 10 March 2024 have no ad id; "
+                f"on the days before, {usual:.1%} have none."
+            )
 
 
 def number(text: str) -> float | None:
@@ -440,11 +444,11 @@ def test_headings_sort_the_tables(browser: Browser, page: Path) -> None:
     with opened(browser, page) as tab:
         for place, name in enumerate(("leads", "target", "orders", "revenue", "conversion"), 1):
             tab.click(f"#campaigns [data-column={name}]")
-            shown = [row[place] for row in read_table(tab, "campaigns")[:10]]
+            shown = [row[place] for row in read_table(tab, "campaigns")[:11]]
             assert shown == sorted(shown, reverse=True)
-            assert tab.locator("#campaigns th[aria-sort]").inner_text() in {
-                *("Leads", "Target", "Orders", "Revenue", "Conv."),
-            }
+            sorted_by = "#campaigns th[aria-sort] [data-column]"
+            assert tab.get_attribute(sorted_by, "data-column") == name
+            assert tab.get_attribute(":focus", "data-column") == name
 
 
 def test_buttons_choose_the_period(browser: Browser, page: Path) -> None:
@@ -575,6 +579,21 @@ def run_command(
         text=True,
         check=False,
     )
+
+
+def test_the_demo_counts_every_lead_in_both_of_its_tables(database: Path) -> None:
+    text = (
+        "SELECT sum(calls)::INT, sum(requests)::INT, sum(orders)::INT FROM calltouch__leads_by_day"
+    )
+    (total,) = query(database, text)
+    with duckdb.connect(database, read_only=True) as connection:
+        for tables_query in (BY_SOURCE, BY_MONTH):
+            heading, *lines = show(connection, tables_query).splitlines()
+            names = heading.split()
+            for name, expected in zip(("calls", "requests", "orders"), total, strict=True):
+                # From the right, since a medium may be missing and a source of two words.
+                place = names.index(name) - len(names)
+                assert sum(int(line.split()[place].replace(",", "")) for line in lines) == expected
 
 
 def test_the_command_writes_the_page(database: Path, tmp_path: Path) -> None:

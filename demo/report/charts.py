@@ -77,7 +77,7 @@ def _days(texts: Mapping[str, str]) -> Any:
 def _hours(texts: Mapping[str, str]) -> Any:
     """Leads by weekday and hour."""
     return (
-        _chart("hours", texts["hours"], 200)
+        _chart("hours", texts["hours"], 168)
         .mark_rect(cornerRadius=2)
         .encode(
             alt.X(
@@ -99,7 +99,7 @@ def _hours(texts: Mapping[str, str]) -> Any:
 
 def _paths(texts: Mapping[str, str]) -> Any:
     """Leads by the source of their first visit and that of their last."""
-    chart = _chart("paths", texts["paths"], 300).encode(
+    chart = _chart("paths", texts["paths"], 350).encode(
         alt.X(
             "last:N",
             sort=alt.EncodingSortField("lastRank", op="min"),
@@ -124,14 +124,14 @@ def _paths(texts: Mapping[str, str]) -> Any:
         chart.mark_text(fontSize=11)
         .transform_filter("datum.leads > 0")
         .encode(alt.Text("leads:Q", format=",d")),
-    ).properties(width="container", height=300, description=texts["paths"])
+    ).properties(width="container", height=350, description=texts["paths"])
 
 
 def _ads(texts: Mapping[str, str]) -> Any:
     """Leads from advertising by day, with the id of their ad and without."""
     names = [texts["identified"], texts["unidentified"]]
     return (
-        _chart("ads", texts["ads"], 150)
+        _chart("ads", texts["ads"], 98)
         .mark_bar(cornerRadius=1.5)
         .encode(
             alt.X(

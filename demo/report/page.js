@@ -5,7 +5,7 @@ const { texts, locales } = report;
 const DAY = 86400000;
 const MEAN_DAYS = 7;
 const MEASURES = ["calls", "requests", "leads", "target", "orders", "revenue"];
-const TABLE_ROWS = 10;
+const TABLE_ROWS = 11;
 const PATH_SOURCES = 7;
 
 const element = (id) => document.getElementById(id);
@@ -19,6 +19,7 @@ const decimal = number({ maximumFractionDigits: 1 });
 const short = number({ notation: "compact", maximumSignificantDigits: 3 });
 const share = number({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const percent = number({ style: "percent", maximumFractionDigits: 0 });
+const exact = (name, value) => (name === "conversion" ? share(value) : whole(value));
 const dates = (options) => new Intl.DateTimeFormat(locales.dates, { timeZone: "UTC", ...options });
 const fullDay = dates({ day: "numeric", month: "long", year: "numeric" });
 const date = dates({ day: "numeric", month: "short", year: "numeric" });
@@ -68,7 +69,6 @@ function sums(rows, keyOf, measures) {
 const total = (rows) =>
   sums(rows, () => "", MEASURES)[0] || Object.fromEntries(MEASURES.map((name) => [name, 0]));
 const conversion = (group) => group.orders / group.leads;
-const most = (measure) => (a, b) => b[measure] - a[measure] || b.leads - a.leads;
 
 const choice = { site: "", from: newest - 89 * DAY, to: newest };
 const order = { sources: "leads", campaigns: "leads" };
@@ -121,7 +121,7 @@ function pathCells() {
     { source: first, leads },
     { source: last, leads },
   ]);
-  const sources = sums(ends, (row) => row.source, ["leads"]).sort(most("leads"));
+  const sources = sums(ends, (row) => row.source, ["leads"]).sort((a, b) => b.leads - a.leads);
   const ranks = new Map(sources.slice(0, PATH_SOURCES).map((group, rank) => [group.key, rank]));
   const rank = (source) => (ranks.has(source) ? ranks.get(source) : PATH_SOURCES);
   const key = (row) => `${rank(row.first)}-${rank(row.last)}`;
@@ -178,7 +178,7 @@ function showTotals() {
     ...tiles.map(([name, value, shown, detail]) => {
       const tile = node(
         "div",
-        { class: "total", id: `total-${name}`, "data-value": value, title: whole(value) },
+        { class: "total", id: `total-${name}`, "data-value": value, title: exact(name, value) },
         node("div", { class: "name" }, texts[name]),
         node("div", { class: "value" }, shown),
         node("div", { class: "detail" }, detail),
@@ -204,17 +204,19 @@ const COLUMNS = [
   ["conversion", texts.conversion_short, conversion, share],
 ];
 
-function line(group, name, most) {
-  const bar = node("span", { class: "bar", style: `width: ${(100 * group.leads) / most}%` });
+// A row of a table; its bar is as long as its share of the leads of the longest, if there is one.
+function line(group, name, longest) {
+  const bar = node("span", { class: "bar", style: `width: ${(100 * group.leads) / longest}%` });
   for (const kind of ["calls", "requests"]) {
     bar.append(node("i", { style: `flex: ${group[kind]}`, title: `${texts[kind]}: ${whole(group[kind])}` }));
   }
   const label = node("span", { class: "name", title: name.join(" ") }, name[0]);
   if (name[1]) label.append(" ", node("small", {}, name[1]));
-  const cells = COLUMNS.map(([, , value, format]) =>
-    node("td", { "data-value": value(group), title: whole(value(group)) }, format(value(group))),
-  );
-  return node("tr", {}, node("td", {}, label, ...(most ? [bar] : [])), ...cells);
+  const cells = COLUMNS.map(([column, , valueOf, format]) => {
+    const value = valueOf(group);
+    return node("td", { "data-value": value, title: exact(column, value) }, format(value));
+  });
+  return node("tr", {}, node("td", {}, label, ...(longest ? [bar] : [])), ...cells);
 }
 
 // A table of the largest groups by the chosen column, all others as one row, and the sum.
@@ -244,6 +246,7 @@ function showTable(id, heading, keyOf, nameOf, without) {
     button.addEventListener("click", () => {
       order[id] = name;
       show();
+      element(id).querySelector(`[data-column=${name}]`).focus();
     });
     const sorted = name === order[id] ? { "aria-sort": "descending" } : {};
     head.append(node("th", { scope: "col", ...sorted }, button));
@@ -256,11 +259,19 @@ function showTable(id, heading, keyOf, nameOf, without) {
 }
 
 function showAds(bars) {
-  const [identified, unidentified] = bars.slice(-2).map((bar) => bar.leads);
-  const leads = identified + unidentified;
-  const text = !leads ? texts.ads_empty : unidentified ? texts.ads_missing : texts.ads_complete;
-  const day = leads ? fullDay.format(bars[bars.length - 1].day) : "";
-  element("ads-note").textContent = fill(text, { missing: whole(unidentified), leads: whole(leads), day });
+  const count = (some, state) =>
+    some.filter((bar) => bar.state === state).reduce((sum, bar) => sum + bar.leads, 0);
+  const [before, last] = [bars.slice(0, -2), bars.slice(-2)];
+  const missing = count(last, texts.unidentified);
+  const leads = missing + count(last, texts.identified);
+  const usual = count(before, texts.unidentified);
+  const text = !leads ? texts.ads_empty : missing ? texts.ads_missing : texts.ads_complete;
+  element("ads-note").textContent = fill(text, {
+    missing: whole(missing),
+    leads: whole(leads),
+    usual: share(usual / (usual + count(before, texts.identified))),
+    day: leads ? fullDay.format(last[0].day) : "",
+  });
 }
 
 const data = { days: daySeries, hours: hourCells, paths: pathCells, ads: adBars };
