@@ -86,7 +86,7 @@ def test_used_up_points_stop_at_once_and_the_next_run_goes_on(
     stream: Stream, tmp_path: Path
 ) -> None:
     with stream.sandbox(points=3) as sandbox:
-        settings = {"lookback_days": 0, "max_concurrent_requests": 1}
+        settings: dict[str, Any] = {"lookback_days": 0, "max_concurrent_requests": 1}
         first = stream.run(sandbox, tmp_path, **settings)
         calls = len(sandbox.calls)
         sandbox.points = 100

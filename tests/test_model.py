@@ -4,64 +4,74 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Journal, Sandbox
+from sandbox.call_contract import CALLS
+from sandbox.request_contract import REQUESTS
+from tests.support.repetitions import times
+from tests.support.streams import MOSCOW, STREAMS
 from tests.support.tap import TOKEN, config_for, start_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOSCOW = timezone(timedelta(hours=3))  # all of 2024
-CHANGING = ("manager", "yandexDirect", "RequestTags", "targetRequest")
-Key = tuple[int, int]
+    from tests.support.streams import Stream
+
+CHANGING = ("manager", "yandexDirect", "RequestTags", "callTags", "targetRequest", "targetCall")
+CONTRACTS = {"calls": CALLS, "requests": REQUESTS}
+Key = tuple[str, int, int]
+Record = dict[str, Any]
 
 
 class Store:
     """A warehouse: the last row of each key, and the state that came after whole rows."""
 
     def __init__(self) -> None:
-        self.rows: dict[Key, dict[str, Any]] = {}
+        self.rows: dict[Key, Record] = {}
         self.state: dict[str, Any] | None = None
 
     def load(self, line: bytes) -> None:
         """Take one message."""
         message = json.loads(line)
         if message["type"] == "RECORD":
-            record = message["record"]
-            self.rows[record["siteId"], record["requestId"]] = record
+            self.rows[key_of(STREAMS[message["stream"]], message["record"])] = message["record"]
         elif message["type"] == "STATE":
             self.state = message["value"]
 
-    def bookmark(self, site: int) -> datetime | None:
-        """Give a site's bookmark, if it has one."""
-        requests = (self.state or {}).get("bookmarks", {}).get("requests", {})
-        for partition in requests.get("partitions", []):
-            if partition["context"]["siteId"] == site and "replication_key_value" in partition:
-                return datetime.fromisoformat(partition["replication_key_value"])
-        return None
+    def bookmark(self, stream: Stream, site: int) -> datetime | None:
+        """Return the bookmark of a site, if it has one."""
+        bookmark = stream.bookmark(self.state, site) if self.state else None
+        return datetime.fromisoformat(bookmark) if bookmark else None
 
 
-def change(record: dict[str, Any], chance: random.Random) -> None:
-    """Change a request as time does: a manager, ad ids, tags, a verdict."""
-    record["manager"] = chance.choice(["Вася", "Маша", None])
-    record["yandexDirect"] = chance.choice([None, {"campaignId": chance.randrange(2**62)}])
-    record["RequestTags"] = [
-        {"category": "", "type": "MANUAL", "names": [f"{chance.random()}"]}
-    ] * chance.randrange(3)
-    record["targetRequest"] = chance.random() < 0.5
+def key_of(stream: Stream, record: Record) -> Key:
+    return stream.name, record["siteId"], record[stream.key]
 
 
-def pick(record: dict[str, Any]) -> dict[str, Any]:
-    """Give what changes, without fields that are null."""
+def change(record: Record, chance: random.Random) -> None:
+    """Change a record as time does: a manager, ad ids, tags, a verdict."""
+    tags = [{"category": "", "type": "MANUAL", "names": [f"{chance.random()}"]}]
+    changes = {
+        "manager": chance.choice(["Вася", "Маша", None]),
+        "yandexDirect": chance.choice([None, {"campaignId": chance.randrange(2**62)}]),
+        **dict.fromkeys(("RequestTags", "callTags"), tags * chance.randrange(3)),
+        **dict.fromkeys(("targetRequest", "targetCall"), chance.random() < 0.5),
+    }
+    record |= {name: value for name, value in changes.items() if name in record}
+
+
+def changing(record: Record) -> Record:
+    """Return what changes, without fields that are null."""
     return {
         name: {key: value for key, value in item.items() if value is not None}
         if isinstance(item := record[name], dict)
         else item
         for name in CHANGING
+        if name in record
     }
 
 
@@ -69,8 +79,8 @@ def run_until_killed(
     config: dict[str, Any], tmp_path: Path, store: Store, now: datetime, lines: int | None
 ) -> None:
     """Run the tap with a clock of its own, and kill it after some lines of output."""
-    offset = now.timestamp() - datetime.now(timezone.utc).timestamp()
-    environment = {"CLOCK_OFFSET": str(offset)}
+    offset = now.timestamp() - datetime.now(MOSCOW).timestamp()
+    environment = {"CLOCK_OFFSET": str(offset), "PACE_MARGIN": "0"}
     with start_tap(config, tmp_path, state=store.state, environment=environment) as process:
         assert process.stdout
         assert process.stderr
@@ -84,26 +94,30 @@ def run_until_killed(
     assert lines is not None or process.returncode == 0, error
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_store_equals_the_journal_inside_the_lookback_and_is_never_behind(
+@pytest.mark.parametrize("seed", range(times(3, 30)))
+def test_store_equals_the_journals_inside_the_lookback_and_is_never_behind(
     tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
     sites = [1, 2][: chance.randint(1, 2)]
-    journal = Journal(sites, date(2024, 3, 1), date(2024, 4, 10), per_day=4, seed=seed)
+    days = date(2024, 3, 1), date(2024, 4, 10)
+    journal = Journal(sites, *days, per_day=4, seed=seed, sample=False)
     clock = [datetime(2024, 3, 12, 9, tzinfo=MOSCOW)]
     lookback = chance.randint(0, 5)
     store = Store()
-    promised: dict[Key, dict[str, Any]] = {}
-    with Sandbox(journal, token=TOKEN, per_second=1000, now=lambda: clock[0]) as sandbox:
+    promised: dict[Key, Record] = {}
+    with Sandbox(
+        journal, journal.calls(per_day=4), token=TOKEN, per_second=10_000, now=lambda: clock[0]
+    ) as sandbox:
         for _ in range(7):
             now = clock[0]
             visible = [
-                record
-                for record in journal.records()
-                if record["date"] <= now.timestamp() * 1000 and "/2024" in record["dateStr"]
+                (stream, record)
+                for stream in STREAMS.values()
+                for record in stream.records(sandbox)
+                if CONTRACTS[stream.name].exists(record, now)
             ]
-            for record in chance.sample(visible, k=min(len(visible), 25)):
+            for _, record in chance.sample(visible, k=min(len(visible), 50)):
                 change(record, chance)
             config = config_for(
                 sandbox,
@@ -114,20 +128,24 @@ def test_store_equals_the_journal_inside_the_lookback_and_is_never_behind(
                 max_concurrent_requests=chance.randint(1, 5),
                 with_yandex_direct=True,
                 with_request_tags=True,
+                with_call_tags=True,
             )
-            since = {site: store.bookmark(site) for site in sites}
+            since = {
+                (stream.name, site): store.bookmark(stream, site)
+                for stream in STREAMS.values()
+                for site in sites
+            }
             while chance.random() < 0.5:
-                run_until_killed(config, tmp_path, store, now, chance.randrange(150))
+                run_until_killed(config, tmp_path, store, now, chance.randrange(300))
             run_until_killed(config, tmp_path, store, now, None)
-            for record in visible:
-                key = (record["siteId"], record["requestId"])
-                assert key in store.rows
-                bookmark = since[record["siteId"]]
+            for stream, record in visible:
+                bookmark = since[stream.name, record["siteId"]]
                 first_day = bookmark and bookmark.astimezone(MOSCOW).date() - timedelta(lookback)
-                created = datetime.fromtimestamp(record["date"] / 1000, MOSCOW).date()
-                if first_day is None or created >= first_day:
-                    promised[key] = pick(record)
-                # Older requests are as they were when the promise last held.
-                assert pick(store.rows[key]) == promised[key]
-            assert len(store.rows) == len(visible)
+                created = datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
+                key = key_of(stream, record)
+                if first_day is None or created.date() >= first_day:
+                    promised[key] = changing(record)
+                # Else it is as it was when this last held. A call is only there when it has ended.
+                assert key in promised or stream.name == "calls"
+            assert {key: changing(row) for key, row in store.rows.items()} == promised
             clock[0] = now + timedelta(hours=chance.randint(6, 80))

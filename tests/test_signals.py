@@ -9,17 +9,23 @@ import signal
 import threading
 import time
 from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Journal, Sandbox
-from tests.support.tap import FLAGS, TOKEN, config_for, keys, run_tap, start_tap
+from tests.support.repetitions import times
+from tests.support.streams import STREAMS
+from tests.support.tap import FLAGS, TOKEN, config_for, run_tap, start_script, start_tap
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from tests.support.forked_tap import ForkedTap
+    from tests.support.streams import Stream
 
 SITES = (101, 202)
 LIMIT_SECONDS = 5  # two is the promise; a machine that runs all tests at once is slower
@@ -28,12 +34,14 @@ LIMIT_SECONDS = 5  # two is the promise; a machine that runs all tests at once i
 @pytest.fixture(scope="module")
 def large_sandbox() -> Iterator[Sandbox]:
     """A month of two sites, large enough that a pipe is full most of the time."""
-    journal = Journal(SITES, date(2024, 1, 1), date(2024, 1, 31), per_day=40, sample=False)
-    with Sandbox(journal, token=TOKEN, per_second=1000) as sandbox:
+    journal = Journal(SITES, date(2024, 1, 1), date(2024, 1, 31), per_day=20, sample=False)
+    with Sandbox(journal, journal.calls(per_day=20), token=TOKEN, per_second=10_000) as sandbox:
         yield sandbox
 
 
-def read_output(process: subprocess.Popen[bytes], pauses: float, chunks: list[bytes]) -> None:
+def read_output(
+    process: ForkedTap | subprocess.Popen[bytes], pauses: float, chunks: list[bytes]
+) -> None:
     """Read as a slow target does."""
     assert process.stdout
     while chunk := os.read(process.stdout.fileno(), 1 << 16):
@@ -43,7 +51,7 @@ def read_output(process: subprocess.Popen[bytes], pauses: float, chunks: list[by
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", range(times(1, 10)))
 def test_signal_ends_with_whole_lines_and_the_last_state(
     large_sandbox: Sandbox,
     tmp_path: Path,
@@ -52,14 +60,18 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
     unbuffered: str,
     part: int,
 ) -> None:
-    seed = f"{signum}{unbuffered}{part}"
-    moments = random.Random(seed)
-    for _ in range(5):
+    """At random moments, while the tap writes and while it waits for its turn to call."""
+    chance = random.Random(f"{signum}{unbuffered}{part}")
+    ended = 0
+    for start in (start_script, start_tap, start_tap, start_tap, start_tap):
         config = config_for(large_sandbox, window_days=3, **dict.fromkeys(FLAGS, True))
-        environment = {"PYTHONUNBUFFERED": unbuffered}
-        process = start_tap(config, tmp_path, environment=environment)
+        environment = {
+            "PYTHONUNBUFFERED": unbuffered,
+            "PACE_MARGIN": chance.choice(["", "0"]),
+        }
+        process = start(config, tmp_path, environment=environment)
         chunks: list[bytes] = []
-        pauses = moments.choice([0, 0.002, 0.02])
+        pauses = chance.choice([0, 0.002, 0.02])
         reader = threading.Thread(target=read_output, args=(process, pauses, chunks))
         reader.start()
         assert process.stderr
@@ -67,7 +79,7 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
         next(line for line in lines if b"Beginning sync" in line)
         drain = threading.Thread(target=list, args=(lines,))
         drain.start()
-        time.sleep(moments.uniform(0, 1))
+        time.sleep(chance.uniform(0, 0.6))
         sent = time.monotonic()
         process.send_signal(signum)
         returncode = process.wait(timeout=30)
@@ -79,6 +91,7 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
         output = b"".join(chunks)
         if returncode == 0:  # it was done before
             continue
+        ended += 1
         assert returncode == exit_code
         assert took < LIMIT_SECONDS
         assert not output or output.endswith(b"\n")
@@ -88,15 +101,19 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
             assert messages[-1] == {"type": "STATE", "value": states[-1]}
             complete_before = [item for item in states if item == states[-1]]
             assert len(complete_before) >= 2  # written when the window was, and once more
+    assert ended >= 3
 
 
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 @pytest.mark.parametrize("fault", ["stall", "stall_body"])
 def test_signal_ends_a_tap_that_waits_for_the_api(
-    journal: Journal, tmp_path: Path, fault: str
+    tmp_path: Path, stream: Stream, fault: str
 ) -> None:
-    with Sandbox(journal, token=TOKEN) as sandbox:
-        sandbox.faults.append(Fault(fault, when=lambda call: call.params["dateFrom"] > "01/20"))
-        process = start_tap(config_for(sandbox, site_ids=[101]), tmp_path)
+    with stream.sandbox() as sandbox:
+        is_late = lambda call: stream.days(call)[0] > date(2024, 1, 20)  # noqa: E731
+        sandbox.faults.append(Fault(fault, when=is_late))
+        config = config_for(sandbox, site_ids=[101])
+        process = start_tap(config, tmp_path, catalog=stream.catalog)
         assert process.stdout
         lines: list[bytes] = []
         while sum(b'"STATE"' in line for line in lines) < 3:
@@ -125,7 +142,7 @@ def test_target_that_stops_reading_does_not_hold_up_the_end(
 
 
 def test_closed_output_ends_quietly(large_sandbox: Sandbox, tmp_path: Path) -> None:
-    with start_tap(config_for(large_sandbox), tmp_path) as process:
+    with start_script(config_for(large_sandbox), tmp_path) as process:
         assert process.stdout
         process.stdout.readline()
         process.stdout.close()
@@ -133,6 +150,16 @@ def test_closed_output_ends_quietly(large_sandbox: Sandbox, tmp_path: Path) -> N
         stderr = process.stderr.read().decode()
         assert process.wait(timeout=30) == 1
     assert "Traceback" not in stderr
+    assert "Exception ignored" not in stderr
+
+
+def keys(messages: Iterable[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    """Return the sorted keys of all records, with their streams."""
+    return sorted(
+        (item["stream"], item["record"]["siteId"], item["record"][STREAMS[item["stream"]].key])
+        for item in messages
+        if item["type"] == "RECORD"
+    )
 
 
 def whole_messages(path: Path) -> list[dict[str, Any]]:
@@ -141,58 +168,83 @@ def whole_messages(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize(("bind_to", "kills"), [("request", 50), ("session", 15)])
+@pytest.mark.parametrize(
+    ("bind_to", "kills", "days"),
+    [("request", *times((20, 14), (50, 31))), ("session", *times((8, 7), (15, 12)))],
+    ids=["request", "session"],
+)
 def test_killed_sync_resumes_without_loss(
-    journal: Journal, tmp_path: Path, bind_to: str, kills: int
+    journal: Journal, tmp_path: Path, bind_to: str, kills: int, days: int
 ) -> None:
     """SIGKILL at random moments, each run from the last state."""
-    moments = random.Random(bind_to)
-    with Sandbox(journal, token=TOKEN, per_second=1000) as sandbox:
-        config = config_for(sandbox, window_days=1, lookback_days=0, bind_to=bind_to)
-        whole = run_tap(config, tmp_path)
+    chance = random.Random(bind_to)
+    with Sandbox(journal, journal.calls(per_day=3), token=TOKEN, per_second=10_000) as sandbox:
+        config = config_for(
+            sandbox,
+            end_date=f"2024-01-{days:02}",
+            window_days=1,
+            lookback_days=0,
+            bind_to=bind_to,
+        )
+        whole = run_tap(config, tmp_path, environment={"PACE_MARGIN": "0"})
         state: dict[str, Any] | None = None
-        got: set[tuple[int, int]] = set()
-        bookmarks: dict[int, str] = {}
+        got: set[tuple[str, int, int]] = set()
+        bookmarks: dict[tuple[str, int], str] = {}
         for attempt in range(kills + 1):
+            is_last = attempt == kills
             with (tmp_path / "out").open("wb") as out:
-                process = start_tap(config, tmp_path, state=state, stdout=out.fileno())
+                process = start_tap(
+                    config,
+                    tmp_path,
+                    state=state,
+                    environment={
+                        "TAP_CALLTOUCH_LOGLEVEL": "DEBUG",
+                        "PACE_MARGIN": "0" if is_last else "",
+                    },
+                    stdout=out.fileno(),
+                )
                 assert process.stderr
-                if attempt < kills:
-                    while b"window " not in (line := process.stderr.readline()):
+                if not is_last:
+                    while b"rows came" not in (line := process.stderr.readline()):
                         assert line, "there must be windows left to be killed in"
-                    time.sleep(moments.uniform(0, 0.15))
+                    time.sleep(chance.uniform(0, 0.15))
                     process.kill()
                 process.stderr.read()
                 process.stderr.close()
                 process.wait()
             messages = whole_messages(tmp_path / "out")
-            got |= set(keys([item["record"] for item in messages if item["type"] == "RECORD"]))
+            got |= set(keys(messages))
             for item in messages:
                 if item["type"] == "STATE":
                     state = item["value"]
-                    for partition in state["bookmarks"]["requests"].get("partitions", []):
-                        site = partition["context"]["siteId"]
-                        bookmark = partition.get("replication_key_value", "")
-                        assert bookmark >= bookmarks.get(site, "")
-                        bookmarks[site] = bookmark
+                    for stream, site in product(STREAMS.values(), SITES):
+                        bookmark = stream.bookmark(item["value"], site) or ""
+                        assert bookmark >= bookmarks.get((stream.name, site), "")
+                        bookmarks[stream.name, site] = bookmark
         assert process.returncode == 0
-    assert got == set(keys(whole.records))
+    assert got == set(keys(whole.messages))
 
 
-@pytest.mark.parametrize("windows", [1, 3, 6, 9])
-def test_killed_after_a_window_both_runs_make_the_whole_journal(
-    journal: Journal, tmp_path: Path, windows: int
+@pytest.mark.parametrize("windows", [1, 6, 11, 16])
+def test_killed_after_a_window_both_runs_make_the_whole_journals(
+    tmp_path: Path, windows: int
 ) -> None:
-    with Sandbox(journal, token=TOKEN) as sandbox:
+    days = date(2024, 1, 1), date(2024, 1, 31)
+    journal = Journal(SITES, *days, per_day=3, sample=False)
+    with Sandbox(journal, journal.calls(per_day=3), token=TOKEN, per_second=10_000) as sandbox:
         config = config_for(sandbox, lookback_days=0)
-        process = start_tap(config, tmp_path)
+        process = start_tap(config, tmp_path, environment={"PACE_MARGIN": "0"})
         assert process.stdout
         messages: list[dict[str, Any]] = []
         while sum(item["type"] == "STATE" for item in messages) < windows:
             messages.append(json.loads(process.stdout.readline()))
         process.kill()
         process.communicate()
-        second = run_tap(config, tmp_path, state=messages[-1]["value"])
-    first = [item["record"] for item in messages if item["type"] == "RECORD"]
-    expected = [record for record in journal.records() if "/01/2024" in record["dateStr"]]
-    assert keys([*first, *second.records]) == keys(expected)  # each once
+        state = messages[-1]["value"]
+        second = run_tap(config, tmp_path, state=state, environment={"PACE_MARGIN": "0"})
+        expected = sorted(
+            (stream.name, *key)
+            for stream in STREAMS.values()
+            for key in stream.keys(stream.records(sandbox))
+        )
+    assert keys([*messages, *second.messages]) == expected  # each once

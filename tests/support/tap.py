@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.forked_tap import ForkedTap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from sandbox import Sandbox
 
@@ -98,13 +99,36 @@ def start_tap(
     Returns:
         The process, with standard error in a pipe.
     """
-    options: list[str] = []
-    for name, value in (("config", config), ("state", state), ("catalog", catalog)):
+    files = {"config": config, "state": state, "catalog": catalog}
+    options = _write_files(tmp_path, files)
+    return ForkedTap([*options, *arguments], {**os.environ, **(environment or {})}, stdout)
+
+
+def start_script(
+    config: Mapping[str, Any], tmp_path: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the installed console script, as users do. What is not said is as in `start_tap`."""
+    return subprocess.Popen(
+        [
+            Path(sys.executable).with_name("tap-calltouch"),
+            *_write_files(tmp_path, {"config": config}),
+        ],
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _write_files(folder: Path, values: Mapping[str, Any]) -> list[str]:
+    """Write input files of the tap, and return the options that name them."""
+    options = []
+    for name, value in values.items():
         if value is not None:
-            path = tmp_path / f"{name}.json"
+            path = folder / f"{name}.json"
             path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
             options += [f"--{name}", str(path)]
-    return ForkedTap([*options, *arguments], {**os.environ, **(environment or {})}, stdout)
+    return options
 
 
 def run_tap(config: Mapping[str, Any], tmp_path: Path, **options: Any) -> Run:
