@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AIRFLOW := .venv-airflow
 
-.PHONY: demo screenshot test test-all package lint format bench docs requirements clean help
+.PHONY: demo screenshot test test-airflow test-all package lint format bench docs requirements clean help
 
 help:
 	@echo "make demo      load a year of leads from a local API, and show them"
 	@echo "make test      run all tests"
+	@echo "make test-airflow  run the example for Airflow; needs redis-server"
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
 	@echo "make lint      check format, style and types"
 	@echo "make bench     measure speed and memory"
@@ -33,6 +35,16 @@ screenshot: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+# Airflow pins much that the tap does not, so it has an environment of its own.
+$(AIRFLOW)/.ready: examples/airflow/requirements.txt $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AIRFLOW)
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(AIRFLOW)/bin/python \
+		examples/airflow/requirements.txt
+	touch $@
+
+test-airflow: $(AIRFLOW)/.ready
+	$(BIN)/python -m pytest tests/airflow
 
 test-all: $(READY)
 	UV="$(CURDIR)/$(BIN)/uv" .github/test-all.sh
@@ -59,6 +71,9 @@ requirements: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 		--custom-compile-command "make requirements" --group dev --output-file requirements-dev.txt \
 		pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+		--custom-compile-command "make requirements" \
+		--output-file examples/airflow/requirements.txt examples/airflow/requirements.in
 
 clean:
 	rm -rf $(VENV) .venv-* .meltano .demo .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache \

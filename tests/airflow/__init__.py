@@ -1,0 +1,1 @@
+"""What needs Apache Airflow, which `make test-airflow` installs and runs."""
