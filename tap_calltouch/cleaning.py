@@ -111,7 +111,7 @@ class Cleaner:
                     return self.clean(value, shape.items, path)
                 cleaned = _CONVERSIONS[shape.kind](value)
                 is_same = type(value) in _EXPECTED[shape.kind] and cleaned == value
-        except (_UnconvertibleError, OverflowError):
+        except (_UnconvertibleError, OverflowError, RecursionError):
             self._drift.removed[path] += 1
             return None
         if not is_same:
@@ -170,7 +170,7 @@ def _to_number(value: Any) -> float:
         value = int(value) if _INTEGER.fullmatch(value) else float(value)
     if type(value) not in {int, float} or not math.isfinite(value):
         raise _UnconvertibleError
-    return value  # type: ignore[no-any-return]
+    return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
 
 
 def _without(value: Any, paths: Collection[tuple[str, ...]]) -> Any:

@@ -43,6 +43,17 @@ class Drift:
         """Where a value did not fit."""
         return frozenset(self.converted) | frozenset(self.removed)
 
+    def move_counts_to(self, other: Drift) -> None:
+        """Add the counts to others and begin again."""
+        other.converted += self.converted
+        other.removed += self.removed
+        self.clear_counts()
+
+    def clear_counts(self) -> None:
+        """Forget the counts, since what was changed is thrown away."""
+        self.converted.clear()
+        self.removed.clear()
+
     def look_for_unknown(self, answer: IO[bytes], schema: dict[str, Any]) -> None:
         """Compare the fields of the first record of an answer with the stream's schema.
 

@@ -68,7 +68,8 @@ class RecordDecoder:
         self._shape = shape
         self._unit = UNITS[unit]
         self._drift = drift
-        self._cleaner = Cleaner(unit, drift)
+        self._pending = Drift()  # of a block or record that may yet turn out not to fit
+        self._cleaner = Cleaner(unit, self._pending)
         self._drifting: frozenset[str] = frozenset()
         self._required: tuple[str, ...] = ()
         self._defaults = {} if site is None else {identity.site: site}
@@ -146,11 +147,8 @@ class RecordDecoder:
         """Decode a block at once if all of it fits, else record by record."""
         # From the end, which is much faster: few bytes are a backslash.
         if self._is_typed and array.rfind(_NUL) < 0:
-            try:
-                records: list[Any] = self._decode_block(array)
-            except _UNFITTING:
-                pass
-            else:
+            records: list[Any] | None = self._attempt(self._decode_block, array)
+            if records is not None:
                 return records
         try:
             parts = _split_block(array)
@@ -161,13 +159,22 @@ class RecordDecoder:
                 return None
         return [self._fit(bytes(part)) for part in parts]
 
+    def _attempt(self, decode: Callable[[bytes], Any], raw: bytes) -> Any:
+        """Return what a decoder makes of bytes, None if they do not fit."""
+        try:
+            decoded = decode(raw)
+        except _UNFITTING:
+            self._pending.clear_counts()
+            return None
+        self._pending.move_counts_to(self._drift)
+        return decoded
+
     def _fit(self, raw: bytes) -> Any:
         """Decode a record, and clean it if it does not fit."""
         if self._is_typed and _NUL not in raw:
-            try:
-                return self._decode_record(raw)
-            except _UNFITTING:
-                pass
+            record = self._attempt(self._decode_record, raw)
+            if record is not None:
+                return record
         record = self._clean(decode_leniently(raw))
         drifting = self._drift.paths
         if self._is_typed and drifting > self._drifting:
@@ -186,6 +193,7 @@ class RecordDecoder:
             if record[name] is None:
                 msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
                 raise UnusableRecordError(msg)
+        self._pending.move_counts_to(self._drift)
         if not self._is_typed:
             return record
         return self._type(**{self._attributes[name]: value for name, value in record.items()})

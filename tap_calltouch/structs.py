@@ -23,6 +23,7 @@ Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "a
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
+_INTEGER = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 _EPOCH = date(1970, 1, 1)
 _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
@@ -94,7 +95,7 @@ def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table o
     kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    says_nothing = kind == "any" or not schema.keys() & {"properties", "items"}
+    says_nothing = "properties" not in schema and (kind == "any" or "items" not in schema)
     if says_nothing and kind in {"any", "object", "array"} and _has_instants(own):
         return _shape_of_instants(own)
     deselected = frozenset(schema.get("x-deselected", ()))
@@ -159,7 +160,7 @@ def _shape_of_instants(own: Schema) -> Shape:
 
 def _type_of(schema: Schema) -> str:
     """Return the only type beside null; `any` if there is none or there are more."""
-    types = schema.get("type", [])
+    types = schema.get("type", "object" if "properties" in schema else [])
     types = [types] if isinstance(types, str) else [name for name in types if name != "null"]
     return types[0] if len(types) == 1 and types[0] in _KINDS else "any"
 
@@ -216,8 +217,8 @@ def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
     return {
         "string": str,
         "boolean": bool,
-        "number": int | float,
-        "integer": Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)],
+        "number": _INTEGER | float,
+        "integer": _INTEGER,
         "instant": Instant,
     }.get(shape.kind, Any)
 
