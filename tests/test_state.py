@@ -82,7 +82,7 @@ def test_bookmark_without_the_name_of_its_key_is_ours(stream: Stream, tmp_path: 
 
 @each_stream
 @pytest.mark.parametrize("site", ["101", " 101 "], ids=["text", "blanks"])
-def test_site_as_a_text_is_the_site(stream: Stream, tmp_path: Path, site: Any) -> None:
+def test_site_as_a_text_is_the_site(stream: Stream, tmp_path: Path, site: str) -> None:
     run, first = run_from(stream, tmp_path, stream.state(BOOKMARK, site))
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 19)
