@@ -116,7 +116,9 @@ def unknown_settings(config: Config, schema: Config) -> Iterator[str]:
     """Yield a sentence for each setting that the tap does not know, with the nearest it knows."""
     known = list(schema["properties"])
     for name in config.keys() - set(known):
-        near = get_close_matches(name, known, n=1)
+        lowered = name.lower()
+        begun = [setting for setting in known if setting.startswith(lowered)]
+        near = get_close_matches(lowered, known, n=1) or begun
         hint = f" Did you mean `{near[0]}`?" if near else ""
         yield f"The tap has no setting `{name}`; it is ignored.{hint}"
 
@@ -139,15 +141,19 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             "null for each column and null for `__else__`."
         )
         return
+    found: dict[str, str] = {}  # one sentence for a setting that is wrong in two ways
     for error in errors:
         if error.validator == "required":
-            missing = error.message.split("'")[1]
-            yield f"Setting `{missing}` is required.{_HINTS.get(missing, '')}"
+            name = error.message.split("'")[1]
+            sentence = f"Setting `{name}` is required.{_HINTS.get(name, '')}"
         else:
             path = [str(part) for part in error.absolute_path]
             name = ".".join(part for part in path if not part.isdecimal())
-            shown = "" if path[:1] == ["api_token"] else f", not {json.dumps(error.instance)[:80]}"
-            yield f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
+            value = json.dumps(error.instance, ensure_ascii=False)[:80]
+            shown = "" if path[:1] == ["api_token"] else f", not {value}"
+            sentence = f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
+        found.setdefault(name, sentence)
+    yield from found.values()
     if not errors:
         yield from _problems_of_meaning(config)
         yield from _problems_of_batches(config.get("batch_config"))

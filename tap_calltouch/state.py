@@ -25,7 +25,7 @@ _KNOWN = {
     "replication_key_signpost",
     "starting_replication_value",
 }
-_FIRST_YEAR = 2000
+_FIRST_YEAR = 1900  # `start_date` may be far too early, and bookmarks begin there
 _SLACK = timedelta(days=366)  # a clock may be wrong, but not by more than a year
 
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import copy
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_calltouch.config import normalize, problems
+from tap_calltouch.config import (
+    fill_defaults,
+    normalize,
+    problems,
+    read_environment,
+    unknown_settings,
+)
 from tap_calltouch.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Config = dict[str, Any]
 
@@ -29,7 +38,7 @@ def read(config: Config) -> Config:
 
 
 def sentences(config: Config) -> list[str]:
-    return list(problems(read(config), SCHEMA))
+    return list(problems(fill_defaults(read(config), SCHEMA), SCHEMA))
 
 
 @pytest.fixture
@@ -60,6 +69,9 @@ MODES = "one of startwith, contains, exact"
     [
         pytest.param({"window_days": 0}, f"`window_days` must be {WHOLE_DAYS}, not 0.", id="0"),
         pytest.param({"window_days": 91}, f"`window_days` must be {WHOLE_DAYS}, not 91.", id="91"),
+        pytest.param(
+            {"window_days": 0.5}, f"`window_days` must be {WHOLE_DAYS}, not 0.5.", id="wrong twice"
+        ),
         pytest.param({"window_days": 1.5}, f"`window_days` must be {WHOLE_DAYS}, not 1.5.", id="½"),
         pytest.param(
             {"window_days": "week"}, f'`window_days` must be {WHOLE_DAYS}, not "week".', id="week"
@@ -89,13 +101,18 @@ MODES = "one of startwith, contains, exact"
         ),
         pytest.param(
             {"requests_per_second": 0},
-            "`requests_per_second` must be a number above 0 and at most 5, not 0.",
+            "`requests_per_second` must be a whole number at least 1 and at most 5, not 0.",
             id="no request a second",
         ),
         pytest.param(
-            {"requests_per_second": 5.1},
-            "`requests_per_second` must be a number above 0 and at most 5, not 5.1.",
-            id="5.1 requests a second",
+            {"requests_per_second": 6},
+            "`requests_per_second` must be a whole number at least 1 and at most 5, not 6.",
+            id="6 requests a second",
+        ),
+        pytest.param(
+            {"requests_per_second": 2.5},
+            "`requests_per_second` must be a whole number at least 1 and at most 5, not 2.5.",
+            id="2.5 requests a second",
         ),
         pytest.param(
             {"request_timeout": 0}, "`request_timeout` must be a whole number at least 1, not 0.",
@@ -117,16 +134,25 @@ MODES = "one of startwith, contains, exact"
             id="bind_to",
         ),
         pytest.param(
-            {"ani": {"filter_mode": "like"}}, f'`ani.filter_mode` must be {MODES}, not "like".',
-            id="nested mode",
+            {"ani_filter_mode": "like"}, f'`ani_filter_mode` must be {MODES}, not "like".',
+            id="filter mode of numbers",
         ),
         pytest.param(
-            {"email.filter_mode": "like"}, f'`email.filter_mode` must be {MODES}, not "like".',
-            id="dotted mode",
+            {"email_filter_mode": "is"}, f'`email_filter_mode` must be {MODES}, not "is".',
+            id="filter mode of addresses",
         ),
-        pytest.param({"ani.value": 7}, "`ani.value` must be a text, not 7.", id="nested text"),
-        pytest.param({"ani": "a"}, '`ani` must be an object, not "a".', id="no object"),
-        pytest.param({"subject": ["a"]}, '`subject` must be a text, not ["a"].', id="text"),
+        pytest.param(
+            {"ani_value": ["7"]}, '`ani_value` must be a text, not ["7"].', id="list of numbers"
+        ),
+        pytest.param({"subject": ["окна"]}, '`subject` must be a text, not ["окна"].', id="text"),
+        pytest.param(
+            {"call_attribution": "2"}, '`call_attribution` must be one of 0, 1, not "2".',
+            id="attribution",
+        ),
+        pytest.param(
+            {"target_calls_only": "some"}, '`target_calls_only` must be true or false, not "some".',
+            id="flag of calls",
+        ),
         pytest.param(
             {"with_dcm": "maybe"}, '`with_dcm` must be true or false, not "maybe".', id="flag"
         ),
@@ -182,7 +208,7 @@ MODES = "one of startwith, contains, exact"
         ),
         pytest.param(
             {"start_date": ""},
-            "`start_date` is required. Give the first date to load, such as 2024-01-31.",
+            "`start_date` is required. Set it to the first date to load, such as 2024-01-31.",
             id="no start_date",
         ),
     ],
@@ -196,8 +222,11 @@ def test_each_mistake_is_one_sentence_that_says_what_is_allowed(
 @pytest.mark.parametrize(
     ("config", "setting"),
     [
-        pytest.param({"ani": {"value": []}}, "ani.value", id="unhashable value: TypeError"),
-        pytest.param({"ani": "x", "ani.value": "y"}, "ani", id="text and dots: TypeError"),
+        pytest.param({"ani_value": []}, "ani_value", id="unhashable value"),
+        pytest.param({"site_ids": [[101]]}, "site_ids", id="list in a list"),
+        pytest.param({"site_ids": "[101"}, "site_ids", id="half a list"),
+        pytest.param({"start_date": 31012024}, "start_date", id="date as a number"),
+        pytest.param({"start_date": "0001-01-01"}, "start_date", id="year 1"),
         pytest.param({"api_url": "http://[x"}, "api_url", id="urlsplit: ValueError"),
         pytest.param({"api_url": "http://x:port/"}, "api_url", id="port that is no number"),
         pytest.param({"requests_per_second": "NaN"}, "requests_per_second", id="NaN"),
@@ -226,7 +255,7 @@ def test_a_wrong_token_is_told_without_its_value(token: object, sentence: str) -
 
 
 def test_a_missing_token_is_required() -> None:
-    config = normalize({"start_date": "2024-01-31"}, SCHEMA)
+    config = fill_defaults(normalize({"start_date": "2024-01-31"}, SCHEMA), SCHEMA)
     assert [text[:32] for text in problems(config, SCHEMA)] == ["Setting `api_token` is required."]
 
 
@@ -261,7 +290,7 @@ def test_a_mistake_stops_the_tap_before_it_does_anything() -> None:
         {"lookback_days": 365},
         {"max_concurrent_requests": 1},
         {"max_concurrent_requests": 5},
-        {"requests_per_second": 0.01},
+        {"requests_per_second": 1},
         {"requests_per_second": 5},
         {"request_timeout": 1},
         {"site_ids": [1]},
@@ -275,8 +304,8 @@ def test_a_mistake_stops_the_tap_before_it_does_anything() -> None:
         {"timezone": "UTC"},
         {"api_url": "http://127.0.0.1:8080/x"},
         {"bind_to": "session"},
-        {"ani": {"value": "7999", "filter_mode": "startwith"}},
-        {"ani": {}},
+        {"ani_value": "7999", "ani_filter_mode": "startwith"},
+        {"call_attribution": "0"},
         {"unknown": "setting"},
     ],
     ids=json.dumps,
@@ -292,11 +321,12 @@ def test_nested_settings_of_the_sdk_are_left_alone(name: str) -> None:
     assert read({name: value})[name] == value
 
 
-def test_checking_fills_in_defaults() -> None:
-    config = read({})
-    assert list(problems(config, SCHEMA)) == []
+def test_defaults_stand_for_what_is_not_set() -> None:
+    config = fill_defaults({"window_days": 30}, SCHEMA)
     defaults = {n: s["default"] for n, s in SETTINGS["properties"].items() if "default" in s}
-    assert {name: config[name] for name in defaults} == defaults
+    assert config == defaults | {"window_days": 30}
+    config["site_ids"].append(101)
+    assert fill_defaults({}, SCHEMA)["site_ids"] == []  # no two taps share a list
 
 
 # Forms.
@@ -307,7 +337,7 @@ def test_checking_fills_in_defaults() -> None:
     [
         pytest.param("window_days", "14", 14, id="number"),
         pytest.param("window_days", " 14 ", 14, id="number with blanks"),
-        pytest.param("requests_per_second", "2.5", 2.5, id="fraction"),
+        pytest.param("requests_per_second", "2", 2, id="calls"),
         pytest.param("with_dcm", "true", True, id="true"),
         pytest.param("with_dcm", "True", True, id="True"),
         pytest.param("with_dcm", "1", True, id="1"),
@@ -319,7 +349,11 @@ def test_checking_fills_in_defaults() -> None:
         pytest.param("with_dcm", "off", False, id="off"),
         pytest.param("site_ids", "[1, 2]", [1, 2], id="JSON list"),
         pytest.param("site_ids", "1,2", [1, 2], id="list by commas"),
-        pytest.param("site_ids", "1", [1], id="list of one"),
+        pytest.param("site_ids", "101", [101], id="list of one"),
+        pytest.param("site_ids", 101, [101], id="a number for a list of one"),
+        pytest.param("request_numbers", 7, ["7"], id="a number for a list of one text"),
+        pytest.param("call_attribution", 0, "0", id="number for a choice"),
+        pytest.param("end_date", " 2024-02-01 ", " 2024-02-01 ", id="date with blanks"),
         pytest.param("site_ids", ["1", 2], [1, 2], id="numbers as texts in a list"),
         pytest.param("site_ids", "[]", [], id="empty list"),
         pytest.param("request_numbers", "A-1, 007", ["A-1", "007"], id="texts by commas"),
@@ -329,7 +363,7 @@ def test_checking_fills_in_defaults() -> None:
         pytest.param("subject", 7, "7", id="number for a text"),
         pytest.param("subject", "7", "7", id="a text stays"),
         pytest.param("subject", "true", "true", id="a text is no boolean"),
-        pytest.param("ani", '{"value": "7"}', {"value": "7"}, id="JSON object"),
+        pytest.param("ani_value", 79990001122, "79990001122", id="a phone number"),
         pytest.param(
             "request_numbers", "1e5", ["1e5"], id="a text that looks like a number",
         ),
@@ -349,28 +383,125 @@ def test_an_empty_setting_is_unset(name: str, value: str | None) -> None:
     assert name not in read({name: value})
 
 
-@pytest.mark.parametrize("part", ["value", "filter_mode"])
-@pytest.mark.parametrize("value", ["", None], ids=["empty text", "null"])
-def test_an_empty_part_of_a_filter_is_unset(part: str, value: str | None) -> None:
-    assert not read({"ani": {part: value}}).get("ani")
+@pytest.mark.parametrize(
+    "token", [f" {SECRET}", f"{SECRET}\n", f"\r\n\t{SECRET} \r\n"], ids=["blank", "LF", "CRLF"]
+)
+def test_blanks_around_a_token_are_stripped(token: str) -> None:
+    assert read({"api_token": token})["api_token"] == SECRET
+
+
+def test_normalizing_changes_no_argument() -> None:
+    config = {"site_ids": ["1"], "window_days": "7", "subject": ""}
+    before = copy.deepcopy(config)
+    normalize(config, SCHEMA)
+    assert config == before
+
+
+# Settings that the tap does not know.
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("name", "nearest"),
     [
-        pytest.param({"ani": {"value": "7999", "filter_mode": "exact"}}, id="nested"),
-        pytest.param({"ani.value": "7999", "ani.filter_mode": "exact"}, id="dots"),
-        pytest.param(
-            {"ani": {"value": "7999"}, "ani.filter_mode": "exact"}, id="nested, then dots"
-        ),
-        pytest.param(
-            {"ani.value": "7999", "ani": {"filter_mode": "exact"}}, id="dots, then nested"
-        ),
-        pytest.param({"ani": '{"value": "7999", "filter_mode": "exact"}'}, id="JSON"),
+        ("site_id", "site_ids"),
+        ("sites_ids", "site_ids"),
+        ("windows_days", "window_days"),
+        ("lookback", "lookback_days"),
+        ("start-date", "start_date"),
+        ("API_TOKEN", "api_token"),
+        ("ani.value", "ani_value"),
+        ("ani", "ani_value"),
+        ("email", "email_value"),
+        ("email.filter_mode", "email_filter_mode"),
+        ("with_tags", None),
+        ("xyz", None),
     ],
 )
-def test_nested_and_dotted_forms_agree(config: Config) -> None:
-    assert read(config)["ani"] == {"value": "7999", "filter_mode": "exact"}
+def test_a_setting_that_is_unknown_is_named_with_the_nearest(
+    name: str, nearest: str | None
+) -> None:
+    (sentence,) = unknown_settings({**REQUIRED, name: SECRET}, SCHEMA)
+    assert sentence.startswith(f"The tap has no setting `{name}`; it is ignored.")
+    if nearest:
+        assert sentence.endswith(f" Did you mean `{nearest}`?")
+    assert SECRET not in sentence
+
+
+def test_settings_of_the_tap_and_of_the_sdk_are_known() -> None:
+    config = dict.fromkeys([*OWN_SETTINGS, "stream_maps", "batch_config", "flattening_enabled"])
+    assert list(unknown_settings(config, SCHEMA)) == []
+
+
+# BATCH.
+
+JSONL = {"format": "jsonl", "compression": "gzip"}
+ROOT = {"root": "file:///somewhere", "prefix": "a-"}
+
+
+@pytest.mark.parametrize(
+    "batch_config",
+    [
+        {"encoding": JSONL, "storage": ROOT},
+        {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///somewhere"}},
+        {"encoding": JSONL, "storage": ROOT, "batch_size": 1000},
+        {"encoding": JSONL, "storage": ROOT | {"params": {"key": "value"}}},
+        {},
+    ],
+    ids=["whole", "least", "size", "params", "empty"],
+)
+def test_a_whole_batch_config_is_allowed(batch_config: Config) -> None:
+    assert sentences({"batch_config": batch_config}) == []
+
+
+@pytest.mark.parametrize(
+    ("batch_config", "part"),
+    [
+        ({"encoding": JSONL}, "storage.root"),
+        ({"storage": ROOT}, "encoding.format"),
+        ({"encoding": {}, "storage": ROOT}, "encoding.format"),
+        ({"encoding": {"compression": "gzip"}, "storage": ROOT}, "encoding.format"),
+        ({"encoding": JSONL, "storage": {"prefix": "a-"}}, "storage.root"),
+        ({"encoding": JSONL, "storage": {"root": ""}}, "storage.root"),
+    ],
+)
+def test_half_a_batch_config_is_one_sentence_that_names_the_rest(
+    batch_config: Config, part: str
+) -> None:
+    assert sentences({"batch_config": batch_config}) == [
+        f"Setting `batch_config.{part}` is required for BATCH files."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch_config", "part"),
+    [
+        ({"encoding": JSONL, "storage": ROOT, "size": 5}, "`batch_config` has no part `size`"),
+        (
+            {"encoding": JSONL | {"level": 9}, "storage": ROOT},
+            "`batch_config.encoding` has no part `level`",
+        ),
+        (
+            {"encoding": JSONL, "storage": ROOT | {"path": "/"}},
+            "`batch_config.storage` has no part `path`",
+        ),
+        ({"encoding": "jsonl", "storage": ROOT}, "`batch_config.encoding` must be"),
+        ({"encoding": JSONL, "storage": "/somewhere"}, "`batch_config.storage` must be"),
+        ({"encoding": {"format": "csv"}, "storage": ROOT}, "`batch_config.encoding.format` must"),
+        ("jsonl", "`batch_config` must be"),
+    ],
+)
+def test_a_mistake_in_a_batch_config_is_one_sentence(batch_config: object, part: str) -> None:
+    (sentence,) = sentences({"batch_config": batch_config})
+    assert sentence.startswith(f"Setting {part}")
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["with pyarrow", "without"])
+def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> None:
+    monkeypatch.setattr("tap_calltouch.config.find_spec", lambda _: installed or None)
+    config: Config = {"batch_config": {"encoding": {"format": "parquet"}, "storage": ROOT}}
+    found = sentences(config)
+    assert len(found) == (not installed)
+    assert all("needs the library pyarrow: install `tap-calltouch[parquet]`" in s for s in found)
 
 
 # The environment.
@@ -390,12 +521,10 @@ IN_THE_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "source": ("yandex", "yandex"),
     "medium": ("cpc", "cpc"),
     "manager": ("7", "7"),
-    "ani": ('{"value": "7999"}', {"value": "7999"}),
-    "ani.value": ("79991234567", "79991234567"),
-    "ani.filter_mode": ("contains", "contains"),
-    "email": ('{"value": "@"}', {"value": "@"}),
-    "email.value": ("a@b.ru", "a@b.ru"),
-    "email.filter_mode": ("startwith", "startwith"),
+    "ani_value": ("79991234567", "79991234567"),
+    "ani_filter_mode": ("contains", "contains"),
+    "email_value": ("a@b.ru", "a@b.ru"),
+    "email_filter_mode": ("startwith", "startwith"),
     "with_map_visits": ("true", True),
     "with_request_tags": ("1", True),
     "with_yandex_direct": ("yes", True),
@@ -404,40 +533,69 @@ IN_THE_ENVIRONMENT: dict[str, tuple[str, object]] = {
     "with_widget_info": ("false", False),
     "with_custom_fields": ("0", False),
     "with_dcm": ("true", True),
+    "with_call_tags": ("true", True),
+    "with_orders": ("1", True),
+    "with_comments": ("on", True),
+    "with_text": ("yes", True),
+    "with_callback_info": ("no", False),
+    "call_attribution": ("0", "0"),
+    "unique_calls_only": ("true", True),
+    "target_calls_only": ("1", True),
+    "unique_target_calls_only": ("off", False),
+    "callback_calls_only": ("on", True),
     "request_numbers": ('["145507", "A/1"]', ["145507", "A/1"]),
     "max_concurrent_requests": ("2", 2),
-    "requests_per_second": ("0.5", 0.5),
+    "requests_per_second": ("2", 2),
     "request_timeout": ("60", 60),
     "api_url": ("http://127.0.0.1:1/", "http://127.0.0.1:1/"),
 }
 
 
-def names_of(settings: Config) -> list[str]:
-    """All settings, parts with dots."""
-    found = []
-    for name in OWN_SETTINGS:
-        found += [name, *(f"{name}.{part}" for part in settings[name].get("properties", {}))]
-    return found
-
-
-@pytest.mark.parametrize("name", names_of(SETTINGS["properties"]))
+@pytest.mark.parametrize("name", OWN_SETTINGS)
 def test_every_setting_works_from_the_environment(
     environment: pytest.MonkeyPatch, name: str
 ) -> None:
     text, expected = IN_THE_ENVIRONMENT[name]
-    found: Any = from_environment(environment, **{name.replace(".", "_"): text})
-    for part in name.split("."):
-        found = found[part]
+    found = from_environment(environment, **{name: text})[name]
     assert (found, type(found)) == (expected, type(expected))
 
 
 def test_the_environment_and_a_config_agree(environment: pytest.MonkeyPatch) -> None:
-    nested: Config = {"ani": {"value": "7999", "filter_mode": "exact"}, "window_days": 30}
-    tap = TapCalltouch(config=REQUIRED | nested, validate_config=True)
+    config = {"ani_value": "7999", "ani_filter_mode": "exact", "window_days": 30, "site_ids": [7]}
+    tap = TapCalltouch(config=REQUIRED | config, validate_config=True)
     found = from_environment(
-        environment, ani_value="7999", ani_filter_mode="exact", window_days="30"
+        environment, ani_value="7999", ani_filter_mode="exact", window_days="30", site_ids="7"
     )
     assert found == dict(tap.config)
+
+
+def test_the_environment_overrules_a_config(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(f"{PREFIX}WINDOW_DAYS", "30")
+    config = REQUIRED | {"window_days": 14, "lookback_days": 3}
+    tap = TapCalltouch(config=config, parse_env_config=True)
+    assert (tap.config["window_days"], tap.config["lookback_days"]) == (30, 3)
+    assert TapCalltouch(config=config).config["window_days"] == 14
+
+
+def test_a_file_with_variables_is_read_and_overruled(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(
+        "TAP_CALLTOUCH_SUBJECT='Заявка на окна'\n"
+        "TAP_CALLTOUCH_WINDOW_DAYS=14\n"
+        "TAP_CALLTOUCH_SITE_IDS=[1, 2]\n"
+        "SUBJECT=other\n",
+        encoding="utf-8",
+    )
+    environment.setenv(f"{PREFIX}WINDOW_DAYS", "30")
+    environment.setenv(f"{PREFIX}BATCH_CONFIG", "{}")
+    environment.chdir(tmp_path)
+    assert read_environment(SCHEMA, PREFIX) == {
+        "subject": "Заявка на окна",
+        "window_days": "30",
+        "site_ids": "[1, 2]",
+        "batch_config": "{}",
+    }
 
 
 @pytest.mark.parametrize("name", ["window_days", "with_dcm", "site_ids", "ani_value", "subject"])
@@ -449,9 +607,10 @@ def test_an_empty_variable_is_unset(environment: pytest.MonkeyPatch, name: str) 
     ("name", "text", "setting"),
     [
         pytest.param("window_days", "week", "window_days", id="number"),
-        pytest.param("requests_per_second", "0,5", "requests_per_second", id="fraction"),
+        pytest.param("requests_per_second", "0.5", "requests_per_second", id="fraction"),
         pytest.param("with_dcm", "maybe", "with_dcm", id="boolean"),
-        pytest.param("ani_filter_mode", "like", "ani.filter_mode", id="nested"),
+        pytest.param("ani_filter_mode", "like", "ani_filter_mode", id="choice"),
+        pytest.param("site_ids", "101;202", "site_ids", id="list"),
     ],
 )
 def test_a_mistake_in_the_environment_is_a_sentence_too(

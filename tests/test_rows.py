@@ -165,7 +165,7 @@ def test_whole_answer_of_a_thousand_rows_is_no_cap(tmp_path: Path) -> None:
 
 def test_capped_answer_that_cannot_be_halved_is_a_warning(tmp_path: Path) -> None:
     records = minutes(JANUARY_8, 1500, SECOND)
-    hour = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
+    hour: dict[str, Any] = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
     with REQUESTS.sandbox(records, row_cap=1000) as sandbox:
         run = REQUESTS.run(sandbox, tmp_path, **hour)
     assert len(run.records) == 1000

@@ -1,4 +1,4 @@
-"""State from elsewhere, and clocks that are wrong."""
+"""States from elsewhere, clocks that are wrong, and bookmarks that skip nothing."""
 
 from __future__ import annotations
 
@@ -8,186 +8,407 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import Journal, Sandbox
-from tests.support.tap import TOKEN, config_for, keys, run_tap
+from sandbox import Fault
+from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with
+from tests.support.tap import config_for, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sandbox import Sandbox
+    from tests.support.streams import Stream
+    from tests.support.tap import Run
 
-def state_of(bookmark: object, site: int | None = 101, **more: Any) -> dict[str, Any]:
-    entry: dict[str, Any] = {"replication_key": "date", "replication_key_value": bookmark, **more}
-    if site is None:
-        return {"bookmarks": {"requests": entry}}
-    return {"bookmarks": {"requests": {"partitions": [{"context": {"siteId": site}, **entry}]}}}
+each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+BOOKMARK = "2024-01-20T21:00:00.000+00:00"  # midnight in Moscow
+END = "2024-01-31T21:00:00.000+00:00"
+NOON = datetime(2024, 1, 25, 12, tzinfo=MOSCOW)
 
 
+def run_from(
+    stream: Stream, tmp_path: Path, state: Any, **settings: Any
+) -> tuple[Run, date | None]:
+    """Run from a state against a journal without records, and return the first day asked for."""
+    with stream.sandbox([]) as sandbox:
+        run = stream.run(sandbox, tmp_path, state, **{"lookback_days": 2, **settings})
+        return run, min((stream.days(call)[0] for call in sandbox.calls), default=None)
+
+
+# States that are ours.
+
+
+@each_stream
 @pytest.mark.parametrize(
-    "state",
-    [
-        state_of("2024-01-20T21:00:00.000+00:00"),
-        state_of("2024-01-20T21:00:00Z"),
-        state_of("2024-01-21T00:00:00+03:00"),
-        state_of("2024-01-20T21:00:00.000+00:00", progress_markers={"Note": "not resumable"}),
-        state_of("2024-01-20T21:00:00.000+00:00", starting_replication_value="2024-01-01"),
-        {**state_of("2024-01-20T21:00:00.000+00:00"), "written_by": "another version"},
-    ],
-    ids=["ours", "Z", "offset", "progress markers", "starting value", "unknown keys"],
+    "bookmark",
+    [BOOKMARK, "2024-01-20T21:00:00Z", "2024-01-21T00:00:00+03:00", "2024-01-21", " 2024-01-21 "],
+    ids=["ours", "Z", "offset", "date", "blanks"],
 )
-def test_state_is_understood(sandbox: Sandbox, tmp_path: Path, state: Any) -> None:
-    config = config_for(sandbox, site_ids=[101], lookback_days=2)
-    run = run_tap(config, tmp_path, state=state)
+def test_bookmark_of_any_form_is_understood(stream: Stream, tmp_path: Path, bookmark: str) -> None:
+    run, first = run_from(stream, tmp_path, stream.state(bookmark))
     assert run.returncode == 0, run.stderr
-    assert min(call.params["dateFrom"] for call in sandbox.calls) == "01/19/2024"
-    assert "bookmark 2024-01-20T21:00:00.000+00:00, look-back 2 days" in run.stderr
+    assert first == date(2024, 1, 19)
+    assert f"bookmark {BOOKMARK}, look-back 2 days" in run.stderr
+    assert stream.bookmark(run.states[-1]) == END
+
+
+@each_stream
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"progress_markers": {"Note": "not resumable"}},
+        {"starting_replication_value": "2024-01-01"},
+        {"replication_key_signpost": "2024-01-01"},
+        {"whatever": 1},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_what_other_versions_put_beside_a_bookmark_is_no_obstacle(
+    stream: Stream, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    state = {**stream.state(BOOKMARK, **more), "written_by": "another version"}
+    run, first = run_from(stream, tmp_path, state)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 19)
+
+
+@each_stream
+def test_bookmark_without_the_name_of_its_key_is_ours(stream: Stream, tmp_path: Path) -> None:
+    state = stream.state(BOOKMARK)
+    del state["bookmarks"][stream.name]["partitions"][0]["replication_key"]
+    run, first = run_from(stream, tmp_path, state)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 19)
+
+
+@each_stream
+@pytest.mark.parametrize("site", ["101", " 101 "], ids=["text", "blanks"])
+def test_site_as_a_text_is_the_site(stream: Stream, tmp_path: Path, site: str) -> None:
+    run, first = run_from(stream, tmp_path, stream.state(BOOKMARK, site))
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 19)
+    assert run.states[-1] == stream.state(END)
+
+
+@each_stream
+@pytest.mark.parametrize("wrap", range(3))
+def test_state_in_the_wrapping_of_meltano_or_singer_is_unwrapped_and_that_is_said(
+    stream: Stream, tmp_path: Path, wrap: int
+) -> None:
+    inner = stream.state(BOOKMARK)
+    state, texts = [
+        ({"singer_state": inner}, ["inside `singer_state`"]),
+        ({"type": "STATE", "value": inner}, ["inside a STATE message"]),
+        (
+            {"singer_state": {"type": "STATE", "value": inner}},
+            ["inside `singer_state`", "inside a STATE message"],
+        ),
+    ][wrap]
+    run, first = run_from(stream, tmp_path, state)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 19)
+    for text in texts:
+        assert len(lines_with(run, text)) == 1
 
 
 @pytest.mark.parametrize(
     "state",
-    [
-        state_of("yesterday"),
-        state_of(1704067200000),
-        state_of("2024-01-20", replication_key="requestId"),
-        {"bookmarks": []},
-        {"bookmarks": {"requests": []}},
-        {"bookmarks": {"requests": {"partitions": [5]}}},
-        [],
-    ],
-    ids=["no date", "number", "another key", "list", "stream list", "bad partition", "no object"],
+    [{}, {"bookmarks": {}}, {"singer_state": {}}, {"type": "STATE", "value": {}}],
+    ids=json.dumps,
 )
-def test_state_that_is_not_ours_is_one_plain_error(
+def test_empty_state_starts_at_the_start(tmp_path: Path, state: Any) -> None:
+    run, first = run_from(REQUESTS, tmp_path, state)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 1)
+    assert "(no bookmark)" in run.stderr
+    assert REQUESTS.bookmark(run.states[-1]) == END
+
+
+@each_stream
+def test_state_of_one_stream_leaves_the_other_at_its_start(stream: Stream, tmp_path: Path) -> None:
+    """Such as the state of a version that had one stream."""
+    other = CALLS if stream is REQUESTS else REQUESTS
+    with stream.sandbox([]) as sandbox:
+        run = run_tap(
+            config_for(sandbox, site_ids=[101], lookback_days=2),
+            tmp_path,
+            state=stream.state(BOOKMARK),
+        )
+        calls = sandbox.calls
+    assert run.returncode == 0, run.stderr
+    for asked, first in ((stream, 19), (other, 1)):
+        days = [asked.days(call)[0] for call in calls if call.journal == asked.name]
+        assert min(days) == date(2024, 1, first)
+        assert asked.bookmark(run.states[-1]) == END
+    assert lines_with(run, "WARNING") == []
+
+
+# States that are not ours.
+
+
+def of_requests(entry: Any) -> dict[str, Any]:
+    return {"bookmarks": {"requests": entry}}
+
+
+REFUSED: dict[str, Any] = {
+    "completed": {"completed": {"singer_state": REQUESTS.state(BOOKMARK)}},
+    "stream at the top": {"requests": {"date": BOOKMARK}},
+    "another tap": {"bookmarks": {"orders": {"replication_key_value": BOOKMARK}}},
+    "date in place of the value": of_requests({"date": BOOKMARK}),
+    "date of a site": of_requests({"partitions": [{"context": {"siteId": 1}, "date": BOOKMARK}]}),
+    "no date": REQUESTS.state("yesterday"),
+    "number": REQUESTS.state(1704067200000),
+    "list": REQUESTS.state([BOOKMARK]),
+    "year 1": REQUESTS.state("0001-01-01T00:00:00+00:00"),
+    "year 1 with an offset": REQUESTS.state("0001-01-01T00:00:00+14:00"),
+    "year 9999": REQUESTS.state("9999-12-31T23:59:59+00:00"),
+    "year 9999 with an offset": REQUESTS.state("9999-12-31T23:59:59-12:00"),
+    "another key": REQUESTS.state(BOOKMARK, replication_key="requestId"),
+    "bookmarks in a list": {"bookmarks": []},
+    "bookmarks in a text": {"bookmarks": "none"},
+    "stream in a list": of_requests([]),
+    "stream in a text": of_requests(BOOKMARK),
+    "stream that is null": of_requests(None),
+    "partitions in an object": of_requests({"partitions": {"101": BOOKMARK}}),
+    "partition that is a number": of_requests({"partitions": [5]}),
+    "no context": of_requests({"partitions": [{"replication_key_value": BOOKMARK}]}),
+    "context of nothing": of_requests(
+        {"partitions": [{"context": {}, "replication_key_value": BOOKMARK}]}
+    ),
+    "context of another kind": of_requests(
+        {"partitions": [{"context": {"siteId": "main"}, "replication_key_value": BOOKMARK}]}
+    ),
+    "singer_state of no object": {"singer_state": BOOKMARK},
+    "STATE of another tap": {"type": "STATE", "value": {"bookmarks": {"users": {}}}},
+}
+
+
+@pytest.mark.parametrize("state", REFUSED.values(), ids=REFUSED)
+def test_state_that_is_not_ours_is_refused_in_one_sentence(
     sandbox: Sandbox, tmp_path: Path, state: Any
 ) -> None:
     run = run_tap(config_for(sandbox), tmp_path, state=state)
     assert run.returncode == 1
+    *_, line = run.stderr.splitlines()
     assert "Traceback" not in run.stderr
-    assert "The state is not one of tap-calltouch" in run.stderr.splitlines()[-1]
+    assert "The state is not one of tap-calltouch: " in line
+    assert "Correct it, or remove it to load everything again from `start_date`." in line
     assert sandbox.calls == []
+    assert run.stdout == b""
 
 
-@pytest.mark.parametrize("name", ["config", "state", "catalog"])
-def test_file_that_is_not_json_is_one_plain_error(
-    sandbox: Sandbox, tmp_path: Path, name: str
+@each_stream
+@pytest.mark.parametrize("order", [1, -1], ids=["earlier first", "later first"])
+def test_earlier_bookmark_counts_if_a_site_has_two(
+    stream: Stream, tmp_path: Path, order: int
 ) -> None:
-    path = tmp_path / "broken.json"
-    path.write_text('{"bookmarks": ')
-    run = run_tap(config_for(sandbox), tmp_path, arguments=[f"--{name}", str(path)])
-    assert run.returncode == 1
-    assert "Traceback" not in run.stderr
-    assert "is not JSON" in run.stderr.splitlines()[-1]
-
-
-def test_site_without_bookmark_starts_at_the_start_and_says_so(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Bookmarks of a run without sites, or of other sites, say nothing about this one."""
-    state = state_of("2024-01-20T21:00:00.000+00:00", site=None)
-    run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path, state=state)
-    assert min(call.params["dateFrom"] for call in sandbox.calls) == "01/01/2024"
-    assert "no bookmark" in run.stderr
-
-
-def test_bookmarks_never_move_back(sandbox: Sandbox, tmp_path: Path) -> None:
-    state = state_of("2024-01-25T21:00:00.000+00:00")
-    run = run_tap(config_for(sandbox, site_ids=[101], end_date="2024-01-20"), tmp_path, state=state)
-    assert run.records
-    assert run.states[-1] == state
-
-
-def _bookmark(state: dict[str, Any]) -> datetime:
-    (partition,) = state["bookmarks"]["requests"]["partitions"]
-    return datetime.fromisoformat(partition["replication_key_value"])
-
-
-@pytest.mark.parametrize("offset", [0, 3600, -3600], ids=["right", "ahead", "behind"])
-def test_no_bookmark_lies_in_the_future(tmp_path: Path, offset: int) -> None:
-    now = datetime.now(timezone.utc)
-    yesterday = (now - timedelta(days=1)).date()
-    record = {"siteId": 101, "requestId": 1, "date": int(now.timestamp() * 1000) - 7200_000}
-    with Sandbox(Journal.of([record]), token=TOKEN) as sandbox:
-        config = config_for(
-            sandbox, site_ids=[101], start_date=yesterday.isoformat(), end_date=None
-        )
-        run = run_tap(config, tmp_path, environment={"CLOCK_OFFSET": str(offset)})
-    assert run.returncode == 0
-    assert len(run.records) == 1
-    assert now - timedelta(hours=1, minutes=1) < _bookmark(run.states[-1])
-    assert _bookmark(run.states[-1]) <= datetime.now(timezone.utc)
-
-
-def test_bookmark_from_the_future_skips_nothing(tmp_path: Path) -> None:
-    now = datetime.now(timezone.utc)
-    record = {"siteId": 101, "requestId": 1, "date": int(now.timestamp() * 1000) - 1000}
-    state = state_of((now + timedelta(days=30)).isoformat())
-    with Sandbox(Journal.of([record]), token=TOKEN) as sandbox:
-        start = (now - timedelta(days=3)).date().isoformat()
-        config = config_for(sandbox, start_date=start, end_date=None, lookback_days=1)
-        run = run_tap(config | {"site_ids": [101]}, tmp_path, state=state)
-    assert len(run.records) == 1
-    assert _bookmark(run.states[-1]) <= datetime.now(timezone.utc)
+    state = stream.state(BOOKMARK)
+    partitions = state["bookmarks"][stream.name]["partitions"]
+    partitions += stream.state("2024-01-28T00:00:00Z", "101")["bookmarks"][stream.name][
+        "partitions"
+    ]
+    partitions[:] = partitions[::order]
+    run, first = run_from(stream, tmp_path, state)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 19)
+    (warning,) = lines_with(run, "WARNING")
+    assert f"two bookmarks of stream {stream.name}, site 101; the earlier one counts" in warning
+    assert run.states[-1] == stream.state(END)
 
 
 @pytest.mark.parametrize(
+    ("site", "site_ids"), [(None, [101]), (101, None)], ids=["sites now", "sites before"]
+)
+def test_sites_named_now_and_not_before_are_a_warning(
+    tmp_path: Path, site: int | None, site_ids: list[int] | None
+) -> None:
+    run, first = run_from(REQUESTS, tmp_path, REQUESTS.state(BOOKMARK, site), site_ids=site_ids)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 1)
+    (warning,) = lines_with(run, "WARNING")
+    assert "bookmarks with and without `site_ids` are kept apart" in warning
+    assert "Everything is loaded again." in warning
+
+
+@each_stream
+def test_site_that_is_new_is_no_warning(stream: Stream, tmp_path: Path) -> None:
+    run, first = run_from(stream, tmp_path, stream.state(BOOKMARK, 202))
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 1)
+    assert "(no bookmark)" in run.stderr
+    assert lines_with(run, "WARNING") == []
+    assert stream.bookmark(run.states[-1], 101) == END
+    assert stream.bookmark(run.states[-1], 202) == BOOKMARK
+
+
+# Clocks.
+
+
+@each_stream
+def test_bookmarks_never_move_back(stream: Stream, tmp_path: Path) -> None:
+    state = stream.state("2024-01-25T21:00:00.000+00:00")
+    run, first = run_from(stream, tmp_path, state, end_date="2024-01-20", lookback_days=20)
+    assert run.returncode == 0, run.stderr
+    assert first == date(2024, 1, 6)
+    assert run.states == [state] * len(run.states)
+    assert run.states
+
+
+@each_stream
+@pytest.mark.parametrize(
+    "date_header",
+    ["Thu, 01 Jan 1970 00:00:00 GMT", "Sat, 01 Jan 0001 00:00:00 GMT", timedelta(days=-3650)],
+    ids=["1970", "year 1", "ten years ago"],
+)
+def test_server_whose_clock_is_behind_moves_no_bookmark_back(
+    stream: Stream, tmp_path: Path, date_header: str | timedelta
+) -> None:
+    state = stream.state(BOOKMARK)
+    with stream.sandbox([stream.record(1, NOON)], date_header=date_header) as sandbox:
+        run = stream.run(sandbox, tmp_path, state)
+    assert stream.keys(run.records) == [(101, 1)]
+    assert run.states[-1] == state
+
+
+@each_stream
+@pytest.mark.parametrize(
+    "date_header",
+    ["Thu, 01 Jan 1970 00:00:00 GMT", "Sat, 01 Jan 0001 00:00:00 GMT"],
+    ids=["1970", "year 1"],
+)
+def test_first_run_of_a_server_whose_clock_is_behind_leaves_a_state_to_go_on_from(
+    stream: Stream, tmp_path: Path, date_header: str
+) -> None:
+    with stream.sandbox([stream.record(1, NOON)], date_header=date_header) as sandbox:
+        first = stream.run(sandbox, tmp_path)
+        second = stream.run(sandbox, tmp_path, first.states[-1])
+    for run in (first, second):
+        assert run.returncode == 0, run.stderr
+        assert stream.keys(run.records) == [(101, 1)]
+
+
+@each_stream
+@pytest.mark.parametrize(
+    "date_header", ["soon", "", "-1", "Thu, 01 Jan 1970 00:00:00 -0000"], ids=repr
+)
+def test_date_header_that_makes_no_sense_is_ignored(
+    stream: Stream, tmp_path: Path, date_header: str
+) -> None:
+    with stream.sandbox([stream.record(1, NOON)], date_header=date_header) as sandbox:
+        run = stream.run(sandbox, tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert stream.bookmark(run.states[-1]) == END
+
+
+@each_stream
+def test_start_long_ago_leaves_states_to_go_on_from(stream: Stream, tmp_path: Path) -> None:
+    """Killed or stopped in years before Calltouch was."""
+    with stream.sandbox([]) as sandbox:
+        sandbox.faults.append(
+            Fault("status", status=403, when=lambda call: stream.days(call)[0].year > 1900)
+        )
+        settings: dict[str, Any] = {"start_date": "1900-01-01", "window_days": 90}
+        first = stream.run(sandbox, tmp_path, **settings)
+        second = stream.run(sandbox, tmp_path, first.states[-1], lookback_days=0, **settings)
+    assert "403" in first.stderr
+    assert "1901" in (stream.bookmark(first.states[-1]) or "")
+    assert "403" in second.stderr
+
+
+@each_stream
+@pytest.mark.parametrize("offset", [0, 3600, -3600], ids=["right", "ahead", "behind"])
+def test_no_bookmark_lies_in_the_future(stream: Stream, tmp_path: Path, offset: int) -> None:
+    now = datetime.now(timezone.utc)
+    yesterday = (now - timedelta(days=1)).date().isoformat()
+    with stream.sandbox([stream.record(1, now - timedelta(hours=2))]) as sandbox:
+        run = stream.run(
+            sandbox,
+            tmp_path,
+            environment={"CLOCK_OFFSET": str(offset)},
+            start_date=yesterday,
+            end_date=None,
+        )
+    assert run.returncode == 0
+    assert stream.keys(run.records) == [(101, 1)]
+    assert now - timedelta(hours=1, minutes=1) < moment(stream, run.states[-1])
+    assert moment(stream, run.states[-1]) <= datetime.now(timezone.utc)
+
+
+@each_stream
+def test_bookmark_from_the_future_skips_nothing(stream: Stream, tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    state = stream.state((now + timedelta(days=30)).isoformat())
+    with stream.sandbox([stream.record(1, now - timedelta(seconds=1))]) as sandbox:
+        start = (now - timedelta(days=3)).date().isoformat()
+        run = stream.run(sandbox, tmp_path, state, start_date=start, end_date=None, lookback_days=1)
+    assert stream.keys(run.records) == [(101, 1)]
+    assert moment(stream, run.states[-1]) <= datetime.now(timezone.utc)
+
+
+def moment(stream: Stream, state: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(stream.bookmark(state) or "")
+
+
+@each_stream
+@pytest.mark.parametrize(
     "day", [date(2010, 3, 28), date(2010, 10, 31)], ids=["23 hours", "25 hours"]
 )
-def test_day_of_another_length_loses_nothing(tmp_path: Path, day: date) -> None:
-    """A request every ten minutes around a change of Moscow's clock, runs that end within it."""
+def test_day_of_another_length_loses_nothing(stream: Stream, tmp_path: Path, day: date) -> None:
+    """A record every ten minutes around a change of Moscow's clock, runs that end within it."""
     begin = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(hours=6)
     moments = [begin + timedelta(minutes=10 * number) for number in range(36 * 6)]
-    records = [
-        {"siteId": 101, "requestId": number, "date": int(moment.timestamp() * 1000)}
-        for number, moment in enumerate(moments)
-    ]
+    records = [stream.record(number, moment) for number, moment in enumerate(moments)]
     got: set[tuple[int, int]] = set()
     state = None
-    with Sandbox(Journal.of(records), token=TOKEN, per_second=1000) as sandbox:
+    with stream.sandbox(records) as sandbox:
         for end in moments[20::24]:
-            config = config_for(
+            run = stream.run(
                 sandbox,
-                site_ids=[101],
+                tmp_path,
+                state,
                 start_date=moments[0].isoformat(),
                 end_date=end.isoformat(),
                 lookback_days=0,
             )
-            run = run_tap(config, tmp_path, state=state)
             assert run.returncode == 0, run.stderr
             state = run.states[-1]
-            got |= set(keys(run.records))
-            complete = {(101, number) for number, moment in enumerate(moments) if moment < end}
-            assert complete <= got
-            assert _bookmark(state) <= end
+            got |= set(stream.keys(run.records))
+            assert {(101, number) for number, at in enumerate(moments) if at < end} <= got
+            assert moment(stream, state) <= end
 
 
-def test_run_over_midnight_goes_on_where_it_stopped(tmp_path: Path) -> None:
+@each_stream
+def test_run_over_midnight_goes_on_where_it_stopped(stream: Stream, tmp_path: Path) -> None:
     """The first run begins just before midnight in Moscow, the second just after it."""
     midnight = datetime(2024, 1, 10, 21, tzinfo=timezone.utc)
-    records = [
-        {"siteId": 101, "requestId": number, "date": int(moment.timestamp() * 1000)}
-        for number, moment in enumerate(
-            midnight + timedelta(seconds=20 * step) for step in range(-20, 20)
-        )
-    ]
+    moments = [midnight + timedelta(seconds=20 * step) for step in range(-20, 20)]
     got: set[tuple[int, int]] = set()
     state = None
-    for moment in (midnight - timedelta(seconds=90), midnight + timedelta(seconds=90)):
-        visible = [item for item in records if item["date"] <= moment.timestamp() * 1000]
-        with Sandbox(Journal.of(visible), token=TOKEN) as sandbox:
-            offset = moment.timestamp() - datetime.now(timezone.utc).timestamp()
-            config = config_for(
-                sandbox, site_ids=[101], start_date="2024-01-08", end_date=None, lookback_days=0
+    for now in (midnight - timedelta(seconds=90), midnight + timedelta(seconds=90)):
+        visible = [stream.record(number, at) for number, at in enumerate(moments) if at <= now]
+        with stream.sandbox(visible) as sandbox:
+            offset = now.timestamp() - datetime.now(timezone.utc).timestamp()
+            run = stream.run(
+                sandbox,
+                tmp_path,
+                state,
+                environment={"CLOCK_OFFSET": str(offset)},
+                start_date="2024-01-08",
+                end_date=None,
+                lookback_days=0,
             )
-            environment = {"CLOCK_OFFSET": str(offset)}
-            run = run_tap(config, tmp_path, state=state, environment=environment)
         state = run.states[-1]
-        got |= set(keys(run.records))
-        assert got == set(keys(visible))
-        assert _bookmark(state) <= moment + timedelta(seconds=60)
+        got |= set(stream.keys(run.records))
+        assert got == set(stream.keys(visible))
+        assert moment(stream, state) <= now + timedelta(seconds=60)
 
 
-def test_state_messages_hold_nothing_but_bookmarks(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_states_hold_nothing_but_bookmarks(sandbox: Sandbox, tmp_path: Path) -> None:
     run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path)
+    assert len(run.states) >= 10  # one a window
     for state in run.states:
-        (partition,) = state["bookmarks"]["requests"]["partitions"]
-        assert set(partition) == {"context", "replication_key", "replication_key_value"}
-    assert len(run.states) >= 5  # one a window
+        for name, entry in state["bookmarks"].items():
+            for partition in entry.get("partitions", []):
+                assert partition["context"] == {"siteId": 101}
+                assert partition["replication_key"] == STREAMS[name].moment
+                assert len(partition) == 3
     assert "token" not in json.dumps(run.states)

@@ -131,7 +131,7 @@ class Stream:
                     item["metadata"]["selected"] = entry["tap_stream_id"] == self.name
         return catalog
 
-    def state(self, bookmark: object, site: int | None = 101, **more: Any) -> dict[str, Any]:
+    def state(self, bookmark: object, site: int | str | None = 101, **more: Any) -> dict[str, Any]:
         """Return a state with a bookmark of this stream."""
         entry = {"replication_key": self.moment, "replication_key_value": bookmark, **more}
         if site is None:
