@@ -13,7 +13,6 @@ from sandbox import Journal, Sandbox
 from tests.support import meltano_project
 from tests.support.meltano_project import (
     BIGQUERY,
-    CLICKHOUSE,
     DUCKDB,
     ROOT,
     SCHEMA,
@@ -146,46 +145,6 @@ def bigquery_fields(schema: Config) -> list[Config]:
             column["type"] = types[kind(inner)]
         columns.append(column)
     return columns
-
-
-def test_clickhouse_makes_a_column_of_the_right_type_for_every_field() -> None:
-    script = """
-import json, sys, warnings
-warnings.simplefilter("ignore")
-from chdb.session import Session
-from sqlalchemy import create_mock_engine
-from target_clickhouse.connectors import ClickhouseConnector
-
-session = Session()
-session.query("create database calltouch")
-session.query("use calltouch")
-
-def execute(statement, *_, **__):
-    session.query(str(statement.compile(dialect=engine.dialect)))
-
-engine = create_mock_engine("clickhouse+http://localhost/calltouch", execute)
-
-class Connector(ClickhouseConnector):
-    def create_engine(self):
-        return engine
-
-config = {"driver": "http", "secure": False, "verify": False, "host": "localhost", "port": 0,
-          "username": "any", "password": "any", "database": "calltouch"}
-Connector(config).create_empty_table("requests", json.load(sys.stdin), ["siteId", "requestId"])
-answer = json.loads(str(session.query("describe table requests", "JSON")))
-print(json.dumps({column["name"]: column["type"] for column in answer["data"]}))
-"""
-    check_columns(
-        ask(CLICKHOUSE, script),
-        {
-            "integer": "Int64",
-            "string": "String",
-            "boolean": "Bool",
-            "date-time": "Nullable(DateTime)",
-            "object": "String",
-            "array": "String",
-        },
-    )
 
 
 def test_target_duckdb_is_broken(tmp_path: Path) -> None:
