@@ -38,7 +38,12 @@ def project(
     path: Path, sandbox: Sandbox, server: PostgresServer, schema: str, **settings: Any
 ) -> Project:
     url = server.get_uri(driver="psycopg2")
-    config = {"sqlalchemy_url": url, "default_target_schema": schema, "batch_size_rows": 20}
+    config = {
+        "sqlalchemy_url": url,
+        "default_target_schema": schema,
+        "batch_size_rows": 20,
+        "hard_delete": False,
+    }
     return Project(path, sandbox, POSTGRES, config, site_ids=list(SITES), **settings)
 
 
@@ -75,7 +80,9 @@ def test_loads_all_then_what_is_new_or_changed_then_all_again(
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-25")
         second_run = expected(journal)
         second_run[key_of(outside, "requests")] = next(
-            row for key, row in expected(Journal.of(old)).items() if key == key_of(outside, "requests")
+            row
+            for key, row in expected(Journal.of(old)).items()
+            if key == key_of(outside, "requests")
         )
         assert table(server, "loads") == second_run
         assert table(server, "loads", "calls") == expected(calls)
@@ -177,9 +184,11 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
         pipeline.write()
         # The answer that never comes holds the tap until it is killed.
         sandbox.faults.append(Fault("stall", when=is_last, times=1, seconds=600))
-        with pipeline.start("run", "tap-calltouch", "target-postgres") as process:
+        variables = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"}
+        with pipeline.start("run", "tap-calltouch", "target-postgres", **variables) as process:
             assert process.stdout
-            next(line for line in process.stdout if "site 202: window 4 of" in line)
+            complete = "requests, site 202, window 2024-02-10 to 2024-02-12:"
+            next(line for line in process.stdout if complete in line)
             assert stalled.wait(60)
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
             process.communicate()
@@ -190,6 +199,28 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
         pipeline.run()
         assert first_day(sandbox) == "02/13/2024"
     assert table(server, "kill") == expected(journal)
+
+
+def test_deletes_what_the_api_has_no_more(tmp_path: Path, server: PostgresServer) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 3), per_day=3, sample=False)
+    calls = journal.calls(per_day=3)
+    with Sandbox(journal, calls) as sandbox:
+        settings = {"end_date": "2024-02-03", "emit_activate_version_messages": True}
+        pipeline = project(tmp_path, sandbox, server, "deletes", **settings)
+        pipeline.tap["metadata"] = {"*": {"replication-method": "FULL_TABLE"}}
+        pipeline.write()
+        pipeline.run()
+        assert table(server, "deletes") == expected(journal)
+        assert table(server, "deletes", "calls") == expected(calls)
+        journal.remove(gone := journal.records()[0])
+        pipeline.run()
+        marked = query(server, "select count(_sdc_deleted_at), count(*) from deletes.requests")
+        assert marked == [(1, len(expected(journal)) + 1)]
+        key = key_of(gone, "requests")
+        assert table(server, "deletes").keys() == expected(journal).keys() | {key}
+        pipeline.run(TARGET_POSTGRES_HARD_DELETE="true")
+        assert table(server, "deletes") == expected(journal)
+        assert table(server, "deletes", "calls") == expected(calls)
 
 
 def is_complete(row: dict[str, Any]) -> bool:
