@@ -184,7 +184,7 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
         pipeline.write()
         # The answer that never comes holds the tap until it is killed.
         sandbox.faults.append(Fault("stall", when=is_last, times=1, seconds=600))
-        variables = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"}
+        variables = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG", "MELTANO_CLI_LOG_LEVEL": "debug"}
         with pipeline.start("run", "tap-calltouch", "target-postgres", **variables) as process:
             assert process.stdout
             complete = "requests, site 202, window 2024-02-10 to 2024-02-12:"
