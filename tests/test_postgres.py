@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from sandbox import Call, Fault, Journal, Sandbox
-from tests.support.meltano_project import POSTGRES, Project, expected, key_of, postgres
+from tests.support.meltano_project import (
+    PIPELINEWISE,
+    POSTGRES,
+    Project,
+    expected,
+    key_of,
+    postgres,
+    stream_of,
+)
 from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
@@ -159,6 +168,37 @@ def check_sql(server: PostgresServer, journal: Journal) -> None:
     cities = query(server, f"select count(*) from {requests} where session ->> 'city' = 'Москва'")
     in_moscow = [row for row in journal.records() if (row["session"] or {}).get("city") == "Москва"]
     assert cities == [(len(in_moscow),)]
+
+
+def test_pipelinewise_target_loads_twice_without_doubling(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 4), per_day=4, sample=False)
+    calls = journal.calls(per_day=4)
+    place = conninfo_to_dict(server.get_uri())
+    config = {
+        "host": place["host"],
+        "port": 5432,
+        "user": place["user"],
+        "password": "any",
+        "dbname": place["dbname"],
+        "default_target_schema": "pipelinewise",
+    }
+    with Sandbox(journal, calls) as sandbox:
+        settings = {"site_ids": list(SITES), "end_date": "2024-02-04"}
+        pipeline = Project(tmp_path, sandbox, PIPELINEWISE, config, **settings)
+        changed = journal.records()[1]
+        manager, changed["manager"] = changed["manager"], "Прежний"
+        pipeline.run()
+        changed["manager"] = manager
+        pipeline.run()
+    for loaded in (journal, calls):
+        # It makes nulls of empty texts.
+        wanted = {
+            key: {name: value for name, value in row.items() if value != ""}
+            for key, row in expected(loaded).items()
+        }
+        assert table(server, "pipelinewise", stream_of(loaded)) == wanted
 
 
 def test_goes_on_from_meltanos_state_after_the_tap_is_killed(

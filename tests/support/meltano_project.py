@@ -67,6 +67,10 @@ JSONL = Loader("target-jsonl", "target-jsonl==0.1.4")
 CSV = Loader("target-csv", "meltanolabs-target-csv==0.5.0")
 #: With a server that stands in for S3, and whatever the target forgets to ask for.
 S3 = Loader("target-s3", "plinxore-target-s3==0.1.7 moto[server]==5.2.5")
+#: The Hub's most used target; on newer Pythons its driver has to be built.
+PIPELINEWISE = Loader(
+    "target-postgres", "pipelinewise-target-postgres==2.1.2 setuptools<81", ">=3.10,<3.12"
+)
 SNOWFLAKE = Loader("target-snowflake", "meltanolabs-target-snowflake==0.20.4 fakesnow==0.12.1")
 BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81", ">=3.10,<3.12")
 #: With the engine of the server that stands in for ClickHouse.
@@ -219,7 +223,7 @@ def install(loader: Loader) -> Path:
     Returns:
         The folder to be a project's `.meltano/loaders/NAME`.
     """
-    project = INSTALLED / loader.name
+    project = INSTALLED / loader.pip_url.partition("==")[0]
     project.mkdir(parents=True, exist_ok=True)
     with FileLock(project / "lock"):
         done = project / "done"
