@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from contextlib import contextmanager
-from datetime import date, datetime, timezone
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -18,62 +17,40 @@ from tests.support.meltano_project import (
     CSV,
     JSONL,
     S3,
-    SCHEMA,
+    SCHEMAS,
     Project,
     expected,
     install,
-    without_nulls,
+    stream_of,
 )
+from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.meltano_project import Config, Loader
+    from tests.support.meltano_project import Config, Loader, Rows
 
-Rows = dict[tuple[int, int], dict[str, Any]]
 SITES = [101, 202]
 
 
-def load(path: Path, loader: Loader, config: Config, **settings: Any) -> Rows:
-    """Load a journal of two sites and return what must have been loaded."""
-    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 10), per_day=5, sample=False)
-    with Sandbox(journal) as sandbox:
-        settings = {"site_ids": SITES, "end_date": "2024-02-10", **settings}
+def load(path: Path, loader: Loader, config: Config, **settings: Any) -> dict[str, Rows]:
+    """Load journals of two sites and return what must have been loaded, by stream."""
+    requests_journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 6), per_day=4, sample=False)
+    journals = requests_journal, requests_journal.calls(per_day=4)
+    with Sandbox(*journals) as sandbox:
+        settings = {"site_ids": SITES, "end_date": "2024-02-06", **settings}
         Project(path, sandbox, loader, config, **settings).run()
-    return expected(journal)
+    return {stream_of(journal): expected(journal) for journal in journals}
 
 
-def read(source: str) -> Rows:
+def read(source: str, stream: str) -> Rows:
     """Read a table by DuckDB as a journal would have it, flat or not."""
     with duckdb.connect() as connection:
         cursor = connection.execute(f"set timezone = 'UTC'; select * from {source}")
         names = [column[0] for column in cursor.description or ()]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    rows = {}
-    for row in found:
-        record: dict[str, Any] = {}
-        for name, value in row.items():
-            put(record, name.split("__"), value, SCHEMA)
-        rows[record["siteId"], record["requestId"]] = without_nulls(record)
-    assert len(rows) == len(found)
-    return rows
-
-
-def put(record: dict[str, Any], path: list[str], value: Any, schema: Config) -> None:
-    """Put a value of a flat table back to where it came from."""
-    field = schema["properties"][path[0]]
-    if value is None:
-        return
-    if len(path) > 1:
-        put(record.setdefault(path[0], {}), path[1:], value, field)
-    elif isinstance(value, str) and {"object", "array"} & set(field["type"]):
-        record[path[0]] = json.loads(value)
-    elif isinstance(value, datetime):
-        moment = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-        record[path[0]] = moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
-    else:
-        record[path[0]] = value
+    return rows_of(found, stream)
 
 
 def without_empty(rows: Rows) -> Rows:
@@ -91,24 +68,30 @@ def without_empty(rows: Rows) -> Rows:
 
 def test_target_jsonl_writes_every_field(tmp_path: Path) -> None:
     config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
-    rows = load(tmp_path, JSONL, config)
-    columns = {name: duckdb_type(field) for name, field in SCHEMA["properties"].items()}
-    source = f"read_json('{tmp_path}/requests.jsonl', format = 'nd', columns = {columns})"
-    assert read(source) == rows
+    for stream, rows in load(tmp_path, JSONL, config).items():
+        fields = SCHEMAS[stream]["properties"].items()
+        columns = {name: duckdb_type(field) for name, field in fields}
+        source = f"read_json('{tmp_path}/{stream}.jsonl', format = 'nd', columns = {columns})"
+        assert read(source, stream) == rows
 
 
 def test_target_csv_writes_every_field_of_a_flat_table(tmp_path: Path) -> None:
     config = {"destination_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
-    rows = load(tmp_path, CSV, config, flattening_enabled=True, flattening_max_depth=1)
-    file = tmp_path / "requests.csv"
+    loaded = load(tmp_path, CSV, config, flattening_enabled=True, flattening_max_depth=1)
+    for stream, rows in loaded.items():
+        found = read(csv(tmp_path / f"{stream}.csv", stream), stream)
+        assert without_empty(found) == without_empty(rows)
+
+
+def csv(file: Path, stream: str) -> str:
+    """Return a file of a flat table as a table of DuckDB's."""
     header = file.read_text(encoding="utf-8").partition("\n")[0].strip().split(",")
-    columns = {name: duckdb_type(field_at(name.split("__"))) for name in header}
-    source = f"read_csv('{file}', header = true, columns = {columns}, allow_quoted_nulls = false)"
-    assert without_empty(read(source)) == without_empty(rows)
+    columns = {name: duckdb_type(field_at(name.split("__"), stream)) for name in header}
+    return f"read_csv('{file}', header = true, columns = {columns}, allow_quoted_nulls = false)"
 
 
-def field_at(path: list[str]) -> Config:
-    field: Config = SCHEMA
+def field_at(path: list[str], stream: str) -> Config:
+    field = SCHEMAS[stream]
     for name in path:
         field = field["properties"][name]
     return field
@@ -136,14 +119,23 @@ def test_target_s3_writes_every_field_of_a_flat_table_as_parquet(tmp_path: Path)
             "cloud_provider": {"cloud_provider_type": "aws", "aws": place},
             "prefix": "calltouch",
         }
-        rows = load(tmp_path, S3, config, flattening_enabled=True, flattening_max_depth=1)
-        listing = ET.fromstring(requests.get(f"{url}/bucket", timeout=10).content)  # noqa: S314
-        for number, key in enumerate(listing.iterfind(".//{*}Key")):
-            content = requests.get(f"{url}/bucket/{key.text}", timeout=10).content
-            (tmp_path / f"{number}.parquet").write_bytes(content)
-    # The target cuts times to seconds.
-    wanted = {key: row | {"date": f"{row['date'][:19]}.000+00:00"} for key, row in rows.items()}
-    assert without_empty(read(f"'{tmp_path}/*.parquet'")) == without_empty(wanted)
+        loaded = load(tmp_path, S3, config, flattening_enabled=True, flattening_max_depth=1)
+        download(url, tmp_path)
+    for stream, rows in loaded.items():
+        # The target cuts times to seconds.
+        moment = {"requests": "date", "calls": "timestamp"}[stream]
+        wanted = {key: row | {moment: f"{row[moment][:19]}.000+00:00"} for key, row in rows.items()}
+        found = read(f"'{tmp_path}/bucket/calltouch/{stream}/**/*.parquet'", stream)
+        assert without_empty(found) == without_empty(wanted)
+
+
+def download(url: str, path: Path) -> None:
+    """Write the objects of the bucket to files below a folder."""
+    listing = ET.fromstring(requests.get(f"{url}/bucket", timeout=10).content)  # noqa: S314
+    for key in listing.iterfind(".//{*}Key"):
+        file = path / "bucket" / str(key.text)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(requests.get(f"{url}/bucket/{key.text}", timeout=10).content)
 
 
 @contextmanager

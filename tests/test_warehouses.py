@@ -13,10 +13,9 @@ from sandbox import Journal, Sandbox
 from tests.support import meltano_project
 from tests.support.meltano_project import (
     BIGQUERY,
-    CLICKHOUSE,
     DUCKDB,
     ROOT,
-    SCHEMA,
+    SCHEMAS,
     SNOWFLAKE,
     Config,
     Loader,
@@ -33,10 +32,10 @@ LOADERS = [value for value in vars(meltano_project).values() if isinstance(value
 
 
 def ask(loader: Loader, script: str) -> Any:
-    """Run a script in a target's own environment: the schema goes in, JSON comes out."""
+    """Run a script in a target's own environment: the schemas go in, JSON comes out."""
     result = subprocess.run(
         [install(loader) / "venv" / "bin" / "python", "-c", script],
-        input=json.dumps(SCHEMA),
+        input=json.dumps(SCHEMAS),
         capture_output=True,
         text=True,
         check=False,
@@ -53,42 +52,46 @@ def kind(field: Config) -> str:
     return next(name for name in types if name != "null")
 
 
-def check_columns(columns: dict[str, str], types: dict[str, str]) -> None:
-    """Compare the columns of a table, by name, with what each kind of field should become."""
-    assert columns == {name: types[kind(field)] for name, field in SCHEMA["properties"].items()}
-
-
 def test_snowflake_makes_a_column_of_the_right_type_for_every_field() -> None:
     script = """
 import io, json, sys
 import fakesnow, snowflake.connector
 from target_snowflake.target import TargetSnowflake
 
-message = {"type": "SCHEMA", "stream": "requests", "schema": json.load(sys.stdin),
-           "key_properties": ["siteId", "requestId"]}
+schemas = json.load(sys.stdin)
+messages = [
+    {"type": "SCHEMA", "stream": stream, "schema": schema,
+     "key_properties": ["siteId", stream[:-1] + "Id"]}
+    for stream, schema in schemas.items()
+]
+lines = "".join(json.dumps(message) + "\\n" for message in messages)
 config = {"account": "account", "user": "user", "password": "password", "database": "DB",
           "default_target_schema": "CALLTOUCH", "add_record_metadata": False}
 with fakesnow.patch():
     snowflake.connector.connect(database="DB")
-    TargetSnowflake(config=config).listen(io.StringIO(json.dumps(message) + "\\n"))
+    TargetSnowflake(config=config).listen(io.StringIO(lines))
     cursor = snowflake.connector.connect(database="DB", schema="CALLTOUCH").cursor()
-    columns = cursor.execute("describe table requests").fetchall()
+    columns = {stream: cursor.execute(f"describe table {stream}").fetchall() for stream in schemas}
 print()
-print(json.dumps({column[0]: column[1] for column in columns}))
+print(json.dumps({
+    stream: {column[0]: column[1] for column in found} for stream, found in columns.items()
+}))
 """
-    names = {name.upper(): name for name in SCHEMA["properties"]}
-    assert len(names) == len(SCHEMA["properties"])
-    check_columns(
-        {names[name]: column for name, column in ask(SNOWFLAKE, script).items()},
-        {
-            "integer": "NUMBER(38,0)",
-            "string": "VARCHAR(16777216)",
-            "boolean": "BOOLEAN",
-            "date-time": "TIMESTAMP_NTZ(9)",
-            "object": "VARIANT",
-            "array": "VARIANT",
-        },
-    )
+    types = {
+        "integer": "NUMBER(38,0)",
+        "string": "VARCHAR(16777216)",
+        "boolean": "BOOLEAN",
+        "date-time": "TIMESTAMP_NTZ(9)",
+        "object": "VARIANT",
+        "array": "VARIANT",
+    }
+    tables = ask(SNOWFLAKE, script)
+    assert tables == {
+        stream: {name.upper(): types[kind(field)] for name, field in schema["properties"].items()}
+        for stream, schema in SCHEMAS.items()
+    }
+    for stream, schema in SCHEMAS.items():
+        assert len(tables[stream]) == len(schema["properties"])
 
 
 def test_bigquery_makes_a_column_of_the_right_type_for_every_field() -> None:
@@ -100,35 +103,46 @@ def describe(field):
     inner = {"fields": [describe(part) for part in field.fields]} if field.fields else {}
     return {"name": field.name, "mode": field.mode, "type": field.field_type.upper(), **inner}
 
-schema = json.load(sys.stdin)
-answer = {}
-for strategy in IngestionStrategy:
-    for version in SchemaResolverVersion:
-        table = BigQueryTable(name="requests", dataset="d", project="p", jsonschema=schema,
-                              ingestion_strategy=strategy, transforms={},
-                              schema_resolver_version=version)
-        fields = [describe(field) for field in table.get_resolved_schema()]
-        answer[f"{strategy.name} {version.value}"] = fields
-        answer["view"] = table.schema_translator.generate_view_statement(table)
-print(json.dumps(answer))
+answers = {}
+for stream, schema in json.load(sys.stdin).items():
+    answers[stream] = answer = {}
+    for strategy in IngestionStrategy:
+        for version in SchemaResolverVersion:
+            table = BigQueryTable(name=stream, dataset="d", project="p", jsonschema=schema,
+                                  ingestion_strategy=strategy, transforms={},
+                                  schema_resolver_version=version)
+            fields = [describe(field) for field in table.get_resolved_schema()]
+            answer[f"{strategy.name} {version.value}"] = fields
+            answer["view"] = table.schema_translator.generate_view_statement(table)
+print(json.dumps(answers))
 """
-    answer = ask(BIGQUERY, script)
-    view = answer.pop("view")
-    assert answer.keys() == {"FIXED 1", "FIXED 2", "DENORMALIZED 1", "DENORMALIZED 2"}
-    for version in (1, 2):
-        assert answer[f"DENORMALIZED {version}"] == bigquery_fields(SCHEMA)
-        data = answer[f"FIXED {version}"][0]
-        assert (data["name"], data["type"]) == ("data", "JSON")
-    for name, field in SCHEMA["properties"].items():
-        if not {"object", "array"} & set(field["type"]):
-            assert f"JSON_VALUE(data, '$.{name}')" in view
+    answers = ask(BIGQUERY, script)
+    assert answers.keys() == SCHEMAS.keys()
+    for stream, schema in SCHEMAS.items():
+        answer = answers[stream]
+        view = answer["view"]
+        assert answer.keys() == {
+            "FIXED 1",
+            "FIXED 2",
+            "DENORMALIZED 1",
+            "DENORMALIZED 2",
+            "view",
+        }
+        for version in (1, 2):
+            assert answer[f"DENORMALIZED {version}"] == bigquery_fields(schema)
+            data = answer[f"FIXED {version}"][0]
+            assert (data["name"], data["type"]) == ("data", "JSON")
+        for name, field in schema["properties"].items():
+            if not {"object", "array"} & set(field["type"]):
+                assert f"JSON_VALUE(data, '$.{name}')" in view
+        assert "JSON_QUERY_ARRAY(data, '$.mapVisits')" in view
+        # Faults of the view: free-form objects are taken for texts, and an object within an array
+        # is looked for one level too high.
+        assert "CAST(JSON_VALUE(data, '$.attrs') as JSON)" in view
+    view = answers["requests"]["view"]
     assert "JSON_VALUE(data, '$.session.utmCampaign')" in view
-    assert "JSON_QUERY_ARRAY(data, '$.mapVisits')" in view
-    # Faults of the view: an object within an array is looked for one level too high, and free-form
-    # objects are taken for texts.
     assert "'$.session.utmCampaign') as utmCampaign" in view
     assert "JSON_VALUE(orders__rows, '$.utmCampaign')" in view
-    assert "CAST(JSON_VALUE(data, '$.attrs') as JSON)" in view
 
 
 def bigquery_fields(schema: Config) -> list[Config]:
@@ -146,46 +160,6 @@ def bigquery_fields(schema: Config) -> list[Config]:
             column["type"] = types[kind(inner)]
         columns.append(column)
     return columns
-
-
-def test_clickhouse_makes_a_column_of_the_right_type_for_every_field() -> None:
-    script = """
-import json, sys, warnings
-warnings.simplefilter("ignore")
-from chdb.session import Session
-from sqlalchemy import create_mock_engine
-from target_clickhouse.connectors import ClickhouseConnector
-
-session = Session()
-session.query("create database calltouch")
-session.query("use calltouch")
-
-def execute(statement, *_, **__):
-    session.query(str(statement.compile(dialect=engine.dialect)))
-
-engine = create_mock_engine("clickhouse+http://localhost/calltouch", execute)
-
-class Connector(ClickhouseConnector):
-    def create_engine(self):
-        return engine
-
-config = {"driver": "http", "secure": False, "verify": False, "host": "localhost", "port": 0,
-          "username": "any", "password": "any", "database": "calltouch"}
-Connector(config).create_empty_table("requests", json.load(sys.stdin), ["siteId", "requestId"])
-answer = json.loads(str(session.query("describe table requests", "JSON")))
-print(json.dumps({column["name"]: column["type"] for column in answer["data"]}))
-"""
-    check_columns(
-        ask(CLICKHOUSE, script),
-        {
-            "integer": "Int64",
-            "string": "String",
-            "boolean": "Bool",
-            "date-time": "Nullable(DateTime)",
-            "object": "String",
-            "array": "String",
-        },
-    )
 
 
 def test_target_duckdb_is_broken(tmp_path: Path) -> None:

