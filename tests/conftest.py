@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+#: What `make unit` and `.github/unit.sh` select.
+UNIT = {"not integration", "portable"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules of integration tests only, which import what others can do without."""
+    if collection_path.suffix != ".py" or config.getoption("markexpr") not in UNIT:
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return "\npytestmark = pytest.mark.integration\n" in text or None
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from tap_calltouch.answers import (
 )
 from tap_calltouch.cleaning import decode_leniently
 
+pytestmark = pytest.mark.portable
+
 TOKEN = "a/b+c=.Ж"
 REAL_ERROR = (
     '{"errorCode": "500", "message": "При обработке вашего запроса произошла ошибка. '

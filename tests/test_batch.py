@@ -9,15 +9,19 @@ from urllib.parse import urlparse
 
 import pytest
 
-from tests.support.tap import FLAGS, config_for, keys, run_tap
+from tests.support.streams import STREAMS
+from tests.support.tap import FLAGS, UNPACED, config_for, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox import Sandbox
+    from tests.support.streams import Stream
     from tests.support.tap import Run
 
-HASHED = {"requests": {"client": None, "phone": "md5(requestNumber)", "manager": "__NULL__"}}
+each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+#: What a catalog leaves out.
+NOT_SELECTED = {"requests": "properties/session/properties/ip", "calls": "properties/ip"}
+NUMBERS = {"requests": "requestNumber", "calls": "callerNumber"}
 
 
 def batch_config(tmp_path: Path) -> dict[str, Any]:
@@ -38,21 +42,25 @@ def records_in_files(run: Run) -> list[dict[str, Any]]:
     return records
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"stream_maps": HASHED}, {"flattening_enabled": True, "flattening_max_depth": 2}],
-    ids=["plain", "stream map", "flattened"],
-)
-def test_files_hold_what_lines_would_hold(
-    sandbox: Sandbox, tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    catalog = json.loads(run_tap({}, tmp_path, arguments=["--discover"]).stdout)
-    for entry in catalog["streams"][0]["metadata"]:
-        if entry["breadcrumb"] in (["properties", "session", "properties", "ip"], []):
-            entry["metadata"]["selected"] = not entry["breadcrumb"]
-    config = config_for(sandbox, **dict.fromkeys(FLAGS, True), **settings)
-    lines = run_tap(config, tmp_path, catalog=catalog)
-    files = run_tap(config | {"batch_config": batch_config(tmp_path)}, tmp_path, catalog=catalog)
+@each_stream
+@pytest.mark.parametrize("form", ["plain", "stream map", "flattened"])
+def test_files_hold_what_lines_would_hold(stream: Stream, form: str, tmp_path: Path) -> None:
+    catalog = stream.catalog
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if "/".join(item["breadcrumb"]) == NOT_SELECTED[entry["tap_stream_id"]]:
+                item["metadata"]["selected"] = False
+    hashed = {"client": None, "phone": f"md5({NUMBERS[stream.name]})", "manager": "__NULL__"}
+    settings: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "stream map": {"stream_maps": {stream.name: hashed}},
+        "flattened": {"flattening_enabled": True, "flattening_max_depth": 2},
+    }
+    with stream.sandbox() as sandbox:
+        config = config_for(sandbox, site_ids=[101], **dict.fromkeys(FLAGS, True), **settings[form])
+        lines = run_tap(config, tmp_path, catalog=catalog, environment=UNPACED)
+        config["batch_config"] = batch_config(tmp_path)
+        files = run_tap(config, tmp_path, catalog=catalog, environment=UNPACED)
     assert files.returncode == 0, files.stderr
     assert lines.records
     assert files.records == []
@@ -60,21 +68,25 @@ def test_files_hold_what_lines_would_hold(
     assert files.states[-1] == lines.states[-1]
 
 
-def test_state_covers_only_files_that_were_announced(sandbox: Sandbox, tmp_path: Path) -> None:
-    run = run_tap(config_for(sandbox, batch_config=batch_config(tmp_path)), tmp_path)
+@each_stream
+def test_state_covers_only_files_that_were_announced(stream: Stream, tmp_path: Path) -> None:
+    with stream.sandbox() as sandbox:
+        run = stream.run(sandbox, tmp_path, batch_config=batch_config(tmp_path))
+        full = stream.run(sandbox, tmp_path)
     announced = 0
     for message in run.messages:
         if message["type"] == "BATCH":
             announced += 1
-        if message["type"] == "STATE" and "replication_key_value" in json.dumps(message):
+        if message["type"] == "STATE" and stream.bookmark(message["value"]):
             assert announced > 0
-    full = run_tap(config_for(sandbox), tmp_path)
-    assert keys(records_in_files(run)) == keys(full.records)
+    assert stream.keys(records_in_files(run)) == stream.keys(full.records)
 
 
-def test_several_streams_of_one_are_refused(sandbox: Sandbox, tmp_path: Path) -> None:
-    maps = {"requests": {"client": None}, "phones": {"__source__": "requests"}}
-    config = config_for(sandbox, batch_config=batch_config(tmp_path), stream_maps=maps)
-    run = run_tap(config, tmp_path)
+@each_stream
+def test_several_streams_of_one_are_refused(stream: Stream, tmp_path: Path) -> None:
+    maps = {stream.name: {"client": None}, "phones": {"__source__": stream.name}}
+    with stream.sandbox() as sandbox:
+        config = batch_config(tmp_path)
+        run = stream.run(sandbox, tmp_path, batch_config=config, stream_maps=maps)
     assert run.returncode == 1
-    assert "BATCH files can hold one stream" in run.stderr.splitlines()[-1]
+    assert "BATCH files hold one stream" in run.stderr.splitlines()[-1]

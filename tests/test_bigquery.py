@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.support.bigquery import BigQuery
     from tests.support.meltano_project import Config
 
+pytestmark = pytest.mark.integration
+
 SITES = [101, 202]
 LAST_DAY = date(2024, 2, 3)
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tests.support.clickhouse import ClickHouse
     from tests.support.meltano_project import Config, Rows
 
+pytestmark = pytest.mark.integration
+
 SITES = [101, 202]
 LAST_DAY = date(2024, 2, 4)
 

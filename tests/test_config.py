@@ -23,6 +23,8 @@ from tap_calltouch.tap import TapCalltouch
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.portable
+
 Config = dict[str, Any]
 
 OWN_SETTINGS = [name for name in SETTINGS["properties"]]  # noqa: C416 - before the SDK adds its own

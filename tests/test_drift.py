@@ -12,6 +12,8 @@ import pytest
 from sandbox import CallJournal, Journal
 from tap_calltouch.drift import Drift
 
+pytestmark = pytest.mark.portable
+
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -27,6 +27,8 @@ from tests.support.meltano_project import BIN, ROOT, expected, postgres
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.integration
+
 SITES = (101, 202)
 MONTHS = {"01": "20240101_20240131", "02": "20240201_20240229"}
 FAILING = "202_20240201_20240229"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import duckdb
+import pytest
 import requests
 
 from sandbox import Journal, Sandbox
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.meltano_project import Config, Loader, Rows
+
+pytestmark = pytest.mark.integration
 
 SITES = [101, 202]
 

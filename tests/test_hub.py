@@ -45,10 +45,12 @@ def check(definition: dict[str, Any]) -> list[str]:
     return [error.message for error in Draft202012Validator(schema).iter_errors(project)]
 
 
+@pytest.mark.integration
 def test_definition_is_valid_for_meltano() -> None:
     assert check(DEFINITION) == []
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -165,6 +167,7 @@ def test_url_and_author_are_written_once() -> None:
         assert set(found) - {"plugin.yaml"} == {"pyproject.toml"}
 
 
+@pytest.mark.integration
 def test_meltano_adds_the_tap_by_the_definition_without_the_hub(
     wheel: Path, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("source", ["meltano.yml", "variables"])
 def test_every_setting_reaches_the_api(sandbox: Sandbox, tmp_path: Path, source: str) -> None:
     values = VALUES | {"api_url": sandbox.url}

@@ -18,6 +18,8 @@ from tap_calltouch.moments import (
     wall_period,
 )
 
+pytestmark = pytest.mark.portable
+
 UTC = ZoneInfo("UTC")
 MOSCOW = ZoneInfo("Europe/Moscow")
 BERLIN = ZoneInfo("Europe/Berlin")

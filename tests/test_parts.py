@@ -24,6 +24,8 @@ from tap_calltouch.windows import DateWindow, WindowLength, cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.portable
+
 START = datetime(2024, 1, 1)  # noqa: DTZ001 - wall time
 RECEIVED = datetime(2024, 2, 1, tzinfo=timezone.utc)
 WEEK = DateWindow(START, START + 7 * DAY)

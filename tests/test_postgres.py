@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from tests.support.meltano_project import Rows
 
+pytestmark = pytest.mark.integration
+
 SITES = (101, 202)
 
 

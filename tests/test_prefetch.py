@@ -16,6 +16,8 @@ from tap_calltouch.prefetch import prefetch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.portable
+
 
 class FetchError(Exception):
     """The failure of a fetch in these tests."""

@@ -10,6 +10,8 @@ import pytest
 
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
 
+pytestmark = pytest.mark.portable
+
 DAY = timedelta(days=1)
 
 

@@ -108,6 +108,7 @@ def expected(sandbox: Sandbox) -> dict[str, list[tuple[int, int]]]:
     }
 
 
+@pytest.mark.integration
 def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     installation, project, load = blocks("README.md", "With Meltano")
     succeed(installation.text, tmp_path, newcomer)
@@ -121,6 +122,7 @@ def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_pat
     assert sorted(call.journal for call in sandbox.calls) == ["calls", "requests"]
 
 
+@pytest.mark.integration
 def test_pipe_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     """As printed, but for the address of the API."""
     installation, config, load = blocks("README.md", "With a plain pipe")
@@ -160,6 +162,7 @@ def load(sandbox: Sandbox, tmp_path: Path) -> Callable[..., tuple[int, State]]:
     return load
 
 
+@pytest.mark.integration
 def test_pipe_never_loses_the_state(
     load: Callable[..., tuple[int, State]], sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -198,6 +201,7 @@ def bookmarks(state: State) -> dict[str, str]:
     }
 
 
+@pytest.mark.integration
 def test_dbt_makes_tables_and_the_report_of_what_was_loaded(
     load: Callable[..., tuple[int, State]], sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.integration
+
 Row = dict[str, Any]
 
 RECIPES: dict[str, str] = yaml.safe_load((ROOT / "docs" / "recipes.yml").read_text("utf-8"))

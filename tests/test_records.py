@@ -23,6 +23,8 @@ from tap_calltouch.drift import Drift
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import shape_of, stamp
 
+pytestmark = pytest.mark.portable
+
 Record = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent

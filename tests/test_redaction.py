@@ -18,6 +18,8 @@ from tap_calltouch.redaction import RedactingFormatter, redact, redact_logs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.portable
+
 TOKENS = [
     pytest.param("abcDEF123", id="letters"),
     pytest.param("a/b+c.d=e==", id="base64"),

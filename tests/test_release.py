@@ -136,6 +136,7 @@ def test_contributing_names_every_module() -> None:
     assert set(re.findall(r"`(\w+\.py)`", text.partition("## Add")[0])) == modules
 
 
+@pytest.mark.integration
 def test_package_builds_and_passes_inspection(tmp_path: Path) -> None:
     environment = {**os.environ, "UV": str(Path(sys.executable).with_name("uv"))}
     result = subprocess.run(

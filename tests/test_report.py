@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.integration
+
 Rows = list[tuple[Any, ...]]
 CHARTS = ("days", "hours", "paths", "ads")
 FIRST, LAST = date(2024, 1, 1), date(2024, 3, 10)

@@ -15,6 +15,8 @@ from jsonschema import Draft202012Validator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.portable
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE: dict[str, Any] = json.loads(
     (ROOT / "tests" / "data" / "vendor_sample.json").read_text(encoding="utf-8"),

@@ -10,6 +10,8 @@ import pytest
 from tap_calltouch.inputs import InputError
 from tap_calltouch.state import read_state
 
+pytestmark = pytest.mark.portable
+
 KEYS = {"requests": "date", "calls": "timestamp"}
 MOMENT = "2024-01-20T21:00:00.000+00:00"
 EARLIER = "2024-01-10T21:00:00.000+00:00"

@@ -15,6 +15,8 @@ from tap_calltouch.structs import ANY, Shape, select, shape_of, stamp, struct_ty
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.portable
+
 INSTANT = {"type": ["string", "null"], "format": "date-time"}
 OWN = {
     "type": "object",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sandbox.journal import CallJournal, Records
     from tests.support.meltano_project import Config, Loader
 
+pytestmark = pytest.mark.integration
+
 Row = dict[str, Any]
 Rows = list[tuple[Any, ...]]
 Query = Callable[[str], Rows]

@@ -28,6 +28,8 @@ from tests.support.targets import TARGETS, Target
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.integration
+
 LOADERS = [value for value in vars(meltano_project).values() if isinstance(value, Loader)]
 
 

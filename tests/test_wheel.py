@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.tap import config_for, keys
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
     return result  # type: ignore[no-any-return]
 
 
+@pytest.mark.integration
 def test_wheel_holds_the_package_and_the_schema_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "tap_calltouch/schemas/requests.json" in names
@@ -34,6 +37,7 @@ def test_wheel_holds_the_package_and_the_schema_only(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_calltouch"}
 
 
+@pytest.mark.integration
 def test_wheel_loads_into_a_target_without_meltano(
     wheel: Path, sandbox: Sandbox, tmp_path: Path
 ) -> None:

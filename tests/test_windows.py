@@ -18,6 +18,8 @@ from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, h
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.portable
+
 UTC = ZoneInfo("UTC")
 MOSCOW = ZoneInfo("Europe/Moscow")
 ZONES = [
