@@ -91,12 +91,13 @@ class Journal:
             params["timeFrom"] = f"{window.start:%H:%M:%S}"
         if window.end.time() != MIDNIGHT:
             params["timeTo"] = f"{window.end:%H:%M:%S}"
+        values = {**config, "bind_to": config["bind_to"].replace("request", self.own_date)}
         for setting, parameter in self.parameters.items():
-            value = config.get(setting)
+            value = values.get(setting)
             if value is True:
                 params[parameter] = "true"
             elif value not in {None, False}:
-                params[parameter] = self.own_date if value == "request" else str(value)
+                params[parameter] = str(value)
         return params
 
 
@@ -279,16 +280,20 @@ class Window:
         if len(self.parts) > 1 or not self.parts[0].is_unique:
             self._known = set()
         try:
-            for part in self.parts:
-                yield from self._read(part)
+            yield from self._read_all(self.parts)
         except UnusableRecordError as error:
             hint = " Set `site_ids`." if "`siteId`" in str(error) else ""
             msg = f"{self.site.label}, window {self.window}: {error}.{hint}"
             raise FatalAPIError(msg) from None
-        finally:
-            close(self.parts)
 
-    def _read(self, part: Part, failures: int = 0) -> Iterator[Any]:
+    def _read_all(self, parts: list[Part], failures: int = 0) -> Iterator[Any]:
+        try:
+            for part in parts:
+                yield from self._read(part, failures)
+        finally:
+            close(parts)
+
+    def _read(self, part: Part, failures: int) -> Iterator[Any]:
         mine, known = self.site.id, self._known
         low, high = self._dates
         body = part.answer.body
@@ -371,9 +376,8 @@ class Window:
         if pieces:
             self.reader.length.failed(part.window)
         for piece in pieces or [part.window]:
-            for again in self.reader.read(self.site, piece):
-                with again.answer.body:
-                    yield from self._read(again, 0 if pieces else failures)
+            parts = self.reader.read(self.site, piece)
+            yield from self._read_all(parts, 0 if pieces else failures)
 
     def _read_halves(self, part: Part, start: int, came: int) -> Iterator[Any]:
         """Read the halves of a part whose answer may have been cut off by the API."""
@@ -392,9 +396,7 @@ class Window:
         }
         before = self.rows["written"]
         for piece in pieces:
-            for half in self.reader.read(self.site, piece):
-                with half.answer.body:
-                    yield from self._read(half)
+            yield from self._read_all(self.reader.read(self.site, piece))
         if more := self.rows["written"] - before:
             self.reader.length.failed(part.window)
             self.reader.warn(

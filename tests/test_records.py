@@ -627,18 +627,13 @@ def test_what_is_no_array_of_objects_is_an_error(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "item"),
-    [
-        pytest.param("[null]", "null", id="null"),
-        pytest.param("[1]", "1", id="number"),
-        pytest.param('["a"]', '"a"', id="text"),
-        pytest.param("[[]]", "an array", id="array"),
-        pytest.param(f"[{{{KEYS}}}, NaN]", "NaN", id="NaN"),
-    ],
+    "item",
+    ["null", "1", '"+79990000000"', "[]", f"{{{KEYS}}}, NaN"],
+    ids=["null", "1", "text", "array", "NaN"],
 )
-def test_an_item_that_is_no_object_is_an_error(body: str, item: str) -> None:
-    with pytest.raises(UnusableRecordError, match=f"^an item of the array is {item}, not an obj"):
-        decode(body)
+def test_an_item_that_is_no_object_is_an_error_which_does_not_quote_it(item: str) -> None:
+    with pytest.raises(UnusableRecordError, match="^an item of the array is not an object$"):
+        decode(f"[{item}]")
 
 
 @pytest.mark.parametrize("body", ["[]", " [ ] \n", "[\n]"])
