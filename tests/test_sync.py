@@ -1,231 +1,410 @@
-"""The main job: every parameter reaches the API, every record comes out once."""
+"""The main job: what is asked for reaches the API, and every record comes out once."""
 
 from __future__ import annotations
 
 import json
-from datetime import date
+import re
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 
-from sandbox import Fault, Journal, Sandbox
-from tests.support.tap import FLAGS, TOKEN, config_for, keys, run_tap
+from sandbox import Fault
+from tests.support.streams import (
+    CALLS,
+    MOSCOW,
+    REQUESTS,
+    STREAMS,
+    Stream,
+    lines_with,
+)
+from tests.support.tap import TOKEN, config_for, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL_FLAGS = dict.fromkeys(FLAGS, True)
+    from sandbox import Journal, Sandbox
+    from tests.support.streams import Record
+
+each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+FLAGS: dict[str, dict[str, str]] = {
+    "requests": {
+        "with_map_visits": "withMapVisits",
+        "with_yandex_direct": "withYandexDirect",
+        "with_google_adwords": "withGoogleAdwords",
+        "with_attrs": "withAttrs",
+        "with_custom_fields": "withCustomFields",
+        "with_dcm": "withDcm",
+        "with_request_tags": "withRequestTags",
+        "with_widget_info": "withWidgetInfo",
+    },
+    "calls": {
+        "with_map_visits": "withMapVisits",
+        "with_yandex_direct": "withYandexDirect",
+        "with_google_adwords": "withGoogleAdwords",
+        "with_attrs": "withAttrs",
+        "with_custom_fields": "withCustomFields",
+        "with_dcm": "withDcm",
+        "with_call_tags": "withCallTags",
+        "with_orders": "withOrders",
+        "with_comments": "withComments",
+        "with_text": "withText",
+        "with_callback_info": "withCallbackInfo",
+    },
+}
+ALL_FLAGS: dict[str, Any] = dict.fromkeys([*FLAGS["requests"], *FLAGS["calls"]], True)
+DAY = timedelta(days=1)
+ONE_DAY: dict[str, Any] = {"start_date": "2024-01-08", "end_date": "2024-01-08"}
+JANUARY_8 = datetime(2024, 1, 8, tzinfo=MOSCOW)
 
 
-def in_january(journal: Journal, site: int | None = None) -> list[dict[str, Any]]:
-    return [
-        record for record in journal.records(site) if "/01/2024" in record["dateStr"]
-    ]  # not the vendor's sample
+def made(stream: Stream, record: Record) -> datetime:
+    """Return when a record of the journal was made."""
+    return datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
 
 
-def test_every_request_comes_out_once_and_fits_the_schema(
-    sandbox: Sandbox, journal: Journal, tmp_path: Path
-) -> None:
-    run = run_tap(config_for(sandbox, **ALL_FLAGS), tmp_path)
+# What comes out.
+
+
+@each_stream
+def test_every_record_comes_out_once_and_fits_the_schema(stream: Stream, tmp_path: Path) -> None:
+    with stream.sandbox(sites=(101, 202)) as sandbox:
+        run = stream.run(sandbox, tmp_path, site_ids=[101, 202], **ALL_FLAGS)
+        whole = stream.records(sandbox)
     assert run.returncode == 0, run.stderr
-    assert keys(run.records) == keys(in_january(journal))
+    assert stream.keys(run.records) == stream.keys(whole)
     validator = jsonschema.Draft202012Validator(
         run.schema, format_checker=jsonschema.FormatChecker()
     )
     for record in run.records:
         validator.validate(record)
+    (schema,) = [item for item in run.messages if item["type"] == "SCHEMA"]
+    assert (schema["stream"], schema["key_properties"]) == (stream.name, ["siteId", stream.key])
+    assert schema["bookmark_properties"] == [stream.moment]
+
+
+@each_stream
+def test_every_record_carries_its_own_instant(stream: Stream, tmp_path: Path) -> None:
+    with stream.sandbox() as sandbox:
+        run = stream.run(sandbox, tmp_path)
+        whole = {record[stream.key]: made(stream, record) for record in stream.records(sandbox)}
+    assert run.records
+    for record in run.records:
+        text = record[stream.moment]
+        assert re.fullmatch(r"2024-01-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", text)
+        moment = datetime.fromisoformat(text)
+        assert moment == whole[record[stream.key]].replace(microsecond=moment.microsecond), text
+
+
+def test_both_streams_come_out_in_one_run(journal: Journal, tmp_path: Path) -> None:
+    calls = journal.calls(per_day=3)
+    with REQUESTS.sandbox() as sandbox:
+        sandbox.journal, sandbox.call_journal = journal, calls
+        run = run_tap(config_for(sandbox, site_ids=[101, 202]), tmp_path)
+        asked = {call.journal for call in sandbox.calls}
+    assert run.returncode == 0, run.stderr
+    assert asked == {"requests", "calls"}
     assert sandbox.rejected == 0
+    for stream, records in ((REQUESTS, journal.records()), (CALLS, calls.records())):
+        found = [
+            item["record"]
+            for item in run.messages
+            if item["type"] == "RECORD" and item["stream"] == stream.name
+        ]
+        in_january = [record for record in records if made(stream, record).year == 2024]
+        assert stream.keys(found) == stream.keys(in_january)
+        for site in (101, 202):
+            assert stream.bookmark(run.states[-1], site) == "2024-01-31T21:00:00.000+00:00"
 
 
 def test_vendor_sample_keeps_every_documented_value(sandbox: Sandbox, tmp_path: Path) -> None:
-    config = config_for(
-        sandbox, start_date="2019-03-28", end_date="2019-04-04", site_ids=[101], **ALL_FLAGS
-    )
-    (record,) = run_tap(config, tmp_path).records
+    days: dict[str, Any] = {"start_date": "2019-03-28", "end_date": "2019-04-04"}
+    (record,) = REQUESTS.run(sandbox, tmp_path, **days, **ALL_FLAGS).records
     (sample,) = [item for item in sandbox.journal.records() if item["requestId"] == 145507]
     expected = json.loads(json.dumps(sample))
     expected["date"] = "2019-04-04T12:50:59.240+00:00"
     for order in (expected["order"], *expected["orders"]):
         order["dateCreated"] = "2019-04-04T12:57:00.000+00:00"
-    assert _pick(record, expected) == expected
+    assert pick(record, expected) == expected
 
 
-def _pick(value: Any, like: Any) -> Any:
+def pick(value: Any, like: Any) -> Any:
     """Leave out what another value does not have."""
     if isinstance(like, dict):
-        return {name: _pick(value[name], like[name]) for name in like}
+        return {name: pick(value[name], like[name]) for name in like}
     if isinstance(like, list):
-        return [_pick(item, other) for item, other in zip(value, like, strict=True)]
+        return [pick(item, other) for item, other in zip(value, like, strict=True)]
     return value
 
 
-@pytest.mark.parametrize(
-    ("settings", "parameters"),
-    [
-        ({"subject": "Заявка"}, {"subject": "Заявка"}),
-        ({"keywords": "купить"}, {"keywords": "купить"}),
-        ({"city": "moscow"}, {"city": "moscow"}),
-        ({"source": "yandex"}, {"source": "yandex"}),
-        ({"medium": "cpc"}, {"medium": "cpc"}),
-        ({"manager": "Вася"}, {"manager": "Вася"}),
-        ({"bind_to": "session"}, {"bindTo": "session"}),
-        ({"ani_value": "7999"}, {"ani.value": "7999"}),
-        (
-            {"ani_value": "7999", "ani_filter_mode": "startwith"},
-            {"ani.value": "7999", "ani.filterMode": "startwith"},
+# What is asked for.
+
+
+@each_stream
+def test_settings_reach_the_api(stream: Stream, tmp_path: Path) -> None:
+    """All of them at once; each alone is a table in the tests of queries."""
+    own: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+        "requests": (
+            {
+                "subject": "Заявка",
+                "keywords": "купить + цена",
+                "city": "moscow",
+                "source": "yandex",
+                "medium": "cpc",
+                "manager": "Вася",
+                "ani_value": "7999",
+                "ani_filter_mode": "startwith",
+                "email_value": "@yandex.ru",
+                "email_filter_mode": "contains",
+            },
+            {
+                "siteId": "101",
+                "dateFrom": "01/08/2024",
+                "dateTo": "01/08/2024",
+                "subject": "Заявка",
+                "keywords": "купить + цена",
+                "city": "moscow",
+                "source": "yandex",
+                "medium": "cpc",
+                "manager": "Вася",
+                "ani.value": "7999",
+                "ani.filterMode": "startwith",
+                "email.value": "@yandex.ru",
+                "email.filterMode": "contains",
+            },
         ),
-        (
-            {"email_value": "@yandex.ru", "email_filter_mode": "contains"},
-            {"email.value": "@yandex.ru", "email.filterMode": "contains"},
+        "calls": (
+            {
+                "call_attribution": "0",
+                "unique_calls_only": True,
+                "target_calls_only": True,
+                "unique_target_calls_only": True,
+                "callback_calls_only": True,
+            },
+            {
+                "dateFrom": "08/01/2024",
+                "dateTo": "08/01/2024",
+                "page": "1",
+                "limit": "1000",
+                "attribution": "0",
+                "uniqueOnly": "true",
+                "targetOnly": "true",
+                "uniqTargetOnly": "true",
+                "callbackOnly": "true",
+            },
         ),
-        ({"with_map_visits": True}, {"withMapVisits": "true"}),
-        ({"with_request_tags": True}, {"withRequestTags": "true"}),
-        ({"with_yandex_direct": True}, {"withYandexDirect": "true"}),
-        ({"with_google_adwords": True}, {"withGoogleAdwords": "true"}),
-        ({"with_attrs": True}, {"withAttrs": "true"}),
-        ({"with_widget_info": True}, {"withWidgetInfo": "true"}),
-        ({"with_custom_fields": True}, {"withCustomFields": "true"}),
-        ({"with_dcm": True}, {"withDcm": "true"}),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
-)
-def test_setting_reaches_the_api(
-    sandbox: Sandbox, tmp_path: Path, settings: dict[str, Any], parameters: dict[str, str]
-) -> None:
-    config = config_for(sandbox, end_date="2024-01-01", site_ids=[101], **settings)
-    assert run_tap(config, tmp_path).returncode == 0
+    }
+    others = CALLS if stream is REQUESTS else REQUESTS
+    settings = own[stream.name][0] | own[others.name][0] | ALL_FLAGS
+    with stream.sandbox([]) as sandbox:
+        run = stream.run(sandbox, tmp_path, bind_to="session", **ONE_DAY, **settings)
+    assert run.returncode == 0, run.stderr
     (call,) = sandbox.calls
-    asked = {"dateFrom": "01/01/2024", "dateTo": "01/01/2024", "siteId": "101"}
-    asked |= {"clientApiId": TOKEN, "bindTo": "request"}
-    assert call.params == asked | parameters
+    assert call.params == {
+        "clientApiId": TOKEN,
+        "bindTo": "session",
+        **own[stream.name][1],
+        **dict.fromkeys(FLAGS[stream.name].values(), "true"),
+    }
+    path = "/requests" if stream is REQUESTS else "/101/calls-diary/calls"
+    assert call.path.endswith(f"RestAPI{path}")
 
 
-def test_filters_select(sandbox: Sandbox, journal: Journal, tmp_path: Path) -> None:
-    run = run_tap(config_for(sandbox, source="yandex", medium="cpc"), tmp_path)
-    expected = [
-        record
-        for record in in_january(journal)
-        if record["session"]
-        and (record["session"]["source"], record["session"]["medium"]) == ("yandex", "cpc")
+@each_stream
+def test_nothing_that_is_not_set_is_asked_for(stream: Stream, tmp_path: Path) -> None:
+    with stream.sandbox([]) as sandbox:
+        stream.run(sandbox, tmp_path, **ONE_DAY)
+    (call,) = sandbox.calls
+    own = {"siteId"} if stream is REQUESTS else {"page", "limit"}
+    assert call.params.keys() == {"clientApiId", "bindTo", "dateFrom", "dateTo"} | own
+    assert call.params["bindTo"] == ("request" if stream is REQUESTS else "call")
+
+
+def test_filters_select_requests(tmp_path: Path) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        run = REQUESTS.run(sandbox, tmp_path, source="yandex", medium="cpc")
+        expected = [
+            record
+            for record in REQUESTS.records(sandbox)
+            if record["session"]
+            and (record["session"]["source"], record["session"]["medium"]) == ("yandex", "cpc")
+        ]
+    assert expected
+    assert REQUESTS.keys(run.records) == REQUESTS.keys(expected)
+
+
+def test_filters_select_calls(tmp_path: Path) -> None:
+    with CALLS.sandbox() as sandbox:
+        run = CALLS.run(sandbox, tmp_path, target_calls_only=True, unique_calls_only=True)
+        expected = [
+            record
+            for record in CALLS.records(sandbox)
+            if record["targetCall"] and record["uniqueCall"]
+        ]
+    assert expected
+    assert CALLS.keys(run.records) == CALLS.keys(expected)
+
+
+@each_stream
+def test_days_that_are_cut_are_asked_for_with_times(stream: Stream, tmp_path: Path) -> None:
+    with stream.sandbox() as sandbox:
+        run = stream.run(
+            sandbox,
+            tmp_path,
+            start_date="2024-01-10T10:00:00",
+            end_date="2024-01-12T18:30:00+03:00",
+        )
+        expected = [
+            record
+            for record in stream.records(sandbox)
+            if datetime(2024, 1, 10, 10, tzinfo=MOSCOW)
+            <= made(stream, record)
+            < datetime(2024, 1, 12, 18, 30, tzinfo=MOSCOW)
+        ]
+    asked = sorted(
+        (
+            stream.days(call),
+            {name: value for name, value in call.params.items() if name.startswith("time")},
+        )
+        for call in sandbox.calls
+    )
+    assert asked == [
+        ((date(2024, 1, 10), date(2024, 1, 10)), {"timeFrom": "10:00:00"}),
+        ((date(2024, 1, 11), date(2024, 1, 11)), {}),
+        ((date(2024, 1, 12), date(2024, 1, 12)), {"timeTo": "18:30:00"}),
     ]
     assert expected
-    assert keys(run.records) == keys(expected)
+    assert stream.keys(run.records) == stream.keys(expected)
 
 
-def test_days_that_are_cut_are_asked_for_with_times(sandbox: Sandbox, tmp_path: Path) -> None:
-    config = config_for(
-        sandbox,
-        site_ids=[101],
-        start_date="2024-01-10T10:00:00",
-        end_date="2024-01-12T18:30:00+03:00",
-    )
-    run = run_tap(config, tmp_path)
-    asked = [
-        {name: value for name, value in call.params.items() if name.startswith(("date", "time"))}
-        for call in sandbox.calls
+@each_stream
+def test_today_is_asked_for_whole(stream: Stream, tmp_path: Path) -> None:
+    today = datetime.now(MOSCOW).date()
+    with stream.sandbox([]) as sandbox:
+        run = stream.run(sandbox, tmp_path, start_date=(today - 3 * DAY).isoformat(), end_date=None)
+    assert run.returncode == 0, run.stderr
+    assert not any("timeTo" in call.params for call in sandbox.calls)
+    assert today <= max(stream.days(call)[1] for call in sandbox.calls) <= today + DAY
+
+
+def session_day(stream: Stream, record: Record) -> str | None:
+    session = record["session"] if stream is REQUESTS else record
+    return (session or {}).get("sessionDate")
+
+
+@each_stream
+def test_session_binding_selects_by_the_date_of_the_session(stream: Stream, tmp_path: Path) -> None:
+    """Some records are made in the days after their session, and are dated outside the period."""
+    period: dict[str, Any] = {"start_date": "2024-01-10", "end_date": "2024-01-11"}
+    with stream.sandbox(per_day=20) as sandbox:
+        run = stream.run(sandbox, tmp_path, bind_to="session", **period)
+        expected = [
+            record
+            for record in stream.records(sandbox)
+            if (session_day(stream, record) or "")[:10] in {"10/01/2024", "11/01/2024"}
+        ]
+    assert run.returncode == 0, run.stderr
+    assert stream.keys(run.records) == stream.keys(expected)
+    assert any(made(stream, record) >= JANUARY_8 + 4 * DAY for record in expected)
+
+
+@each_stream
+def test_rows_within_a_day_of_their_window_are_kept_in_any_order(
+    stream: Stream, tmp_path: Path
+) -> None:
+    """A zone or a clock of the API that differs from ours loses nothing."""
+    hours = (-23, 0, 12, 23, 24, 40)
+    records = [
+        stream.record(number, JANUARY_8 + timedelta(hours=hour))
+        for number, hour in enumerate(hours)
     ]
-    assert sorted(asked, key=lambda params: params["dateFrom"]) == [
-        {"dateFrom": "01/10/2024", "dateTo": "01/10/2024", "timeFrom": "10:00:00"},
-        {"dateFrom": "01/11/2024", "dateTo": "01/11/2024"},
-        {"dateFrom": "01/12/2024", "dateTo": "01/12/2024", "timeTo": "18:30:00"},
-    ]
-    dates = sorted(record["date"] for record in run.records)
-    assert dates[0] >= "2024-01-10T07:00:00.000+00:00"
-    assert dates[-1] < "2024-01-12T15:30:00.000+00:00"
+    with stream.sandbox(records[::-1], ignore_dates=True) as sandbox:
+        sandbox.faults.append(
+            Fault("change", apply=[], when=lambda call: stream.days(call)[0] != date(2024, 1, 8))
+        )
+        run = stream.run(sandbox, tmp_path, window_days=1)
+    assert stream.keys(run.records) == stream.keys(records)
+
+
+# Sites.
+
+
+@each_stream
+def test_missing_site_id_comes_from_the_partition(stream: Stream, tmp_path: Path) -> None:
+    records = [stream.record(number, JANUARY_8) for number in range(3)]
+    for record in records:
+        del record["siteId"]
+    with stream.sandbox(records) as sandbox:
+        run = stream.run(sandbox, tmp_path, **ONE_DAY)
+    assert run.returncode == 0, run.stderr
+    assert stream.keys(run.records) == [(101, 0), (101, 1), (101, 2)]
+
+
+def test_missing_site_id_without_partition_ends_before_any_record(tmp_path: Path) -> None:
+    records = [REQUESTS.record(number, JANUARY_8) for number in range(3)]
+    del records[-1]["siteId"]
+    with REQUESTS.sandbox(records) as sandbox:
+        run = REQUESTS.run(sandbox, tmp_path, site_ids=None, **ONE_DAY)
+    assert run.returncode == 1
+    assert run.records == []
+    assert "Set `site_ids`" in run.stderr.splitlines()[-1]
+
+
+def test_requests_of_all_sites_come_out_without_site_ids(tmp_path: Path) -> None:
+    with REQUESTS.sandbox(sites=(101, 202)) as sandbox:
+        run = REQUESTS.run(sandbox, tmp_path, site_ids=None)
+        whole = REQUESTS.records(sandbox)
+    assert REQUESTS.keys(run.records) == REQUESTS.keys(whole)
+    assert REQUESTS.bookmark(run.states[-1], None) == "2024-01-31T21:00:00.000+00:00"
+    assert not any("siteId" in call.params for call in sandbox.calls)
 
 
 @pytest.mark.parametrize("single_as_array", [False, True], ids=["object", "array"])
 def test_requests_load_by_number_and_an_unknown_one_is_a_warning(
-    journal: Journal, tmp_path: Path, *, single_as_array: bool
+    tmp_path: Path, *, single_as_array: bool
 ) -> None:
-    record, other = journal.records(101)[1:3]
-    record["requestNumber"] = "A/1 б?#"
-    state = {"bookmarks": {"requests": {"replication_key": "date"}}}
-    state["bookmarks"]["requests"]["replication_key_value"] = "2024-01-05T00:00:00.000+00:00"
-    with Sandbox(journal, token=TOKEN, single_as_array=single_as_array) as sandbox:
+    state = REQUESTS.state("2024-01-05T00:00:00.000+00:00", None)
+    with REQUESTS.sandbox(single_as_array=single_as_array) as sandbox:
+        record, other = REQUESTS.records(sandbox)[1:3]
+        record["requestNumber"] = "A/1 б?#"
         numbers = ["A/1 б?#", "no such", other["requestNumber"]]
-        config = config_for(sandbox, site_ids=None, request_numbers=numbers)
-        run = run_tap(config, tmp_path, state=state)
+        run = REQUESTS.run(sandbox, tmp_path, state, site_ids=None, request_numbers=numbers)
     assert run.returncode == 0, run.stderr
     assert [item["requestId"] for item in run.records] == [record["requestId"], other["requestId"]]
-    assert "does not know request 'no such'" in run.stderr
+    (warning,) = lines_with(run, "WARNING")
+    assert "The API does not know request 'no such'." in warning
     assert run.states[-1] == state
 
 
-def test_session_binding_keeps_requests_outside_the_period(
-    sandbox: Sandbox, journal: Journal, tmp_path: Path
+# Replication methods, selection and maps.
+
+
+@each_stream
+def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
+    stream: Stream, tmp_path: Path
 ) -> None:
-    run = run_tap(config_for(sandbox, bind_to="session"), tmp_path)
-    outside = [record for record in run.records if record["date"] > "2024-01-31T21"]
-    by_session = [
-        record
-        for record in journal.records()
-        if record["session"] and "/01/2024" in (record["session"].get("sessionDate") or "")
-    ]
-    assert keys(run.records) == keys(by_session)
-    assert outside == [] or by_session
+    catalog = stream.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    with stream.sandbox() as sandbox:
+        config = config_for(sandbox, site_ids=[101])
+        first = run_tap(config, tmp_path, catalog=catalog)
+        again = run_tap(config, tmp_path, catalog=catalog, state=first.states[-1])
+        whole = stream.records(sandbox)
+    assert stream.keys(first.records) == stream.keys(again.records) == stream.keys(whole)
+    assert "replication_key_value" not in json.dumps(again.states)
 
 
-def test_rows_of_another_site_are_left_out_with_one_warning(
-    journal: Journal, tmp_path: Path
-) -> None:
-    with Sandbox(journal, token=TOKEN, ignore_site=True) as sandbox:
-        run = run_tap(config_for(sandbox), tmp_path)
-    assert keys(run.records) == keys(in_january(journal))
-    assert run.stderr.count("records of other sites") == 2  # one a site
-
-
-def test_missing_site_id_comes_from_the_partition(journal: Journal, tmp_path: Path) -> None:
-    records = in_january(journal, 101)
-    for record in records:
-        del record["siteId"]
-    with Sandbox(Journal.of(records), token=TOKEN) as sandbox:
-        run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path)
-    assert {record["siteId"] for record in run.records} == {101}
-    assert len(run.records) == len(records)
-
-
-def test_missing_site_id_without_partition_ends_before_any_record(
-    journal: Journal, tmp_path: Path
-) -> None:
-    records = in_january(journal, 101)
-    for record in records:
-        del record["siteId"]
-    with Sandbox(Journal.of(records), token=TOKEN) as sandbox:
-        run = run_tap(config_for(sandbox, site_ids=None), tmp_path)
-    assert run.returncode == 1
-    assert run.records == []
-    assert "Set `site_ids`" in run.stderr
-
-
-def test_rows_are_kept_in_any_order_and_outside_the_window(
-    sandbox: Sandbox, journal: Journal, tmp_path: Path
-) -> None:
-    """A back-dated or misfiled row is dropped against the user's own dates only."""
-    records = in_january(journal, 101)
-    sandbox.faults.append(
-        Fault("change", apply=records[::-1], when=lambda call: call.params["siteId"] == "101")
-    )
-    run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path)
-    assert set(keys(run.records)) == set(keys(records))
-    config = config_for(sandbox, site_ids=[101], start_date="2024-01-10", end_date="2024-01-12")
-    dates = [record["date"] for record in run_tap(config, tmp_path).records]
-    assert dates
-    assert all("2024-01-09T21" <= value < "2024-01-12T21" for value in dates)
-
-
-def test_deselected_fields_are_neither_in_schema_nor_in_records(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    catalog = json.loads(run_tap({}, tmp_path, arguments=["--discover"]).stdout)
-    deselected = ["properties/client", "properties/session/properties/ip"]
-    for entry in catalog["streams"][0]["metadata"]:
-        if "/".join(entry["breadcrumb"]) in deselected:
-            entry["metadata"]["selected"] = False
-        if entry["breadcrumb"] == []:
-            entry["metadata"]["selected"] = True
-    run = run_tap(config_for(sandbox), tmp_path, catalog=catalog)
+def test_deselected_fields_are_neither_in_schema_nor_in_records(tmp_path: Path) -> None:
+    catalog = REQUESTS.catalog
+    deselected = (["properties", "client"], ["properties", "session", "properties", "ip"])
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if item["breadcrumb"] in deselected:
+                item["metadata"]["selected"] = False
+    with REQUESTS.sandbox() as sandbox:
+        run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path, catalog=catalog)
     assert "client" not in run.schema["properties"]
     assert "ip" not in run.schema["properties"]["session"]["properties"]
     assert run.records
@@ -234,16 +413,16 @@ def test_deselected_fields_are_neither_in_schema_nor_in_records(
         assert "ip" not in (record["session"] or {})
 
 
-def test_flattening_and_stream_maps_work_together(sandbox: Sandbox, tmp_path: Path) -> None:
-    maps = {"requests": {"phone_hash": "md5(requestNumber)", "client": None}}
-    config = config_for(
-        sandbox,
-        flattening_enabled=True,
-        flattening_max_depth=1,
-        stream_maps=maps,
-        stream_map_config={},
-    )
-    run = run_tap(config, tmp_path)
+def test_flattening_and_stream_maps_work_together(tmp_path: Path) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        run = REQUESTS.run(
+            sandbox,
+            tmp_path,
+            flattening_enabled=True,
+            flattening_max_depth=1,
+            stream_maps={"requests": {"phone_hash": "md5(requestNumber)", "client": None}},
+            stream_map_config={},
+        )
     assert run.returncode == 0, run.stderr
     record = run.records[0]
     assert "session__source" in record
@@ -251,42 +430,158 @@ def test_flattening_and_stream_maps_work_together(sandbox: Sandbox, tmp_path: Pa
     assert not any(name.startswith("client") for name in record)
 
 
-def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
-    sandbox: Sandbox, journal: Journal, tmp_path: Path
+# What the log says.
+
+
+@each_stream
+def test_log_says_the_plan_each_window_at_debug_and_the_sum_but_no_record(
+    stream: Stream, tmp_path: Path
 ) -> None:
-    catalog = json.loads(run_tap({}, tmp_path, arguments=["--discover"]).stdout)
-    catalog["streams"][0]["replication_method"] = "FULL_TABLE"
-    first = run_tap(config_for(sandbox), tmp_path, catalog=catalog)
-    again = run_tap(config_for(sandbox), tmp_path, catalog=catalog, state=first.states[-1])
-    assert keys(first.records) == keys(again.records) == keys(in_january(journal))
-    assert "replication_key_value" not in json.dumps(again.states)
-
-
-def test_connection_test_costs_one_call_for_one_day(journal: Journal, tmp_path: Path) -> None:
-    with Sandbox(journal, token=TOKEN) as sandbox:
-        run = run_tap(config_for(sandbox), tmp_path, arguments=["--test"])
-    assert run.returncode == 0, run.stderr
-    (call,) = sandbox.calls
-    assert call.params["dateFrom"] == call.params["dateTo"] == "01/31/2024"
-
-
-def test_logs_tell_the_plan_and_each_window_and_no_record(sandbox: Sandbox, tmp_path: Path) -> None:
-    run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path)
-    lines = [line for line in run.stderr.splitlines() if "site 101" in line]
-    assert "5 windows of up to 7 days from 2024-01-01 00:00:00+03:00" in lines[0]
-    assert "no bookmark" in lines[0]
-    assert [line.split("window ")[1][:6] for line in lines[1:]] == [
-        f"{number} of 5" for number in range(1, 6)
+    with stream.sandbox() as sandbox:
+        run = stream.run(sandbox, tmp_path)
+    (plan,) = lines_with(run, "INFO", "site 101")
+    assert (
+        f"Stream {stream.name}, site 101: 5 windows of up to 7 days from 2024-01-01 00:00:00 to "
+        "2024-02-01 00:00:00 (no bookmark)"
+    ) in plan
+    windows = lines_with(run, "DEBUG", "rows came")
+    assert [re.findall(r"window (\S+ to \S+):", line) for line in windows] == [
+        ["2024-01-01 to 2024-01-07"],
+        ["2024-01-08 to 2024-01-14"],
+        ["2024-01-15 to 2024-01-21"],
+        ["2024-01-22 to 2024-01-28"],
+        ["2024-01-29 to 2024-01-31"],
     ]
-    numbers = [phone["phoneNumber"] for item in run.records for phone in item["client"]["phones"]]
-    assert numbers
-    assert not any(number in run.stderr for number in numbers)
+    (summary,) = lines_with(run, "INFO", "rows came")
+    number = len(run.records)
+    assert f"5 windows, {number} rows came, {number} written, in " in summary
+    if stream is REQUESTS:
+        phones = [phone["phoneNumber"] for row in run.records for phone in row["client"]["phones"]]
+    else:
+        phones = [row["callerNumber"] for row in run.records]
+    assert phones
+    assert not any(phone in run.stderr for phone in phones)
 
 
-def test_journal_of_today_is_asked_for_whole(tmp_path: Path) -> None:
-    today = date.today()  # noqa: DTZ011 - any day near now will do
-    with Sandbox(Journal.of([]), token=TOKEN) as sandbox:
-        config = config_for(sandbox, start_date=today.replace(day=1).isoformat(), end_date=None)
-        run = run_tap(config, tmp_path)
-    assert run.returncode == 0
-    assert not any("timeTo" in call.params for call in sandbox.calls)
+@each_stream
+@pytest.mark.parametrize("fails", [False, True], ids=["run that succeeds", "run that fails"])
+def test_log_says_once_what_did_not_fit_the_schema_and_what_is_new(
+    stream: Stream, tmp_path: Path, *, fails: bool
+) -> None:
+    """Counts and names, types of what is new, but no value."""
+    secret = "79990001122x"
+    unfit = "session" if stream is REQUESTS else "duration"
+
+    def change(rows: list[Record]) -> list[Record]:
+        news = {"newField": {"a": secret}, "newList": [secret], "newText": secret, "newFlag": True}
+        wrong = {unfit: secret, "manager": 5}
+        return [row | news | wrong for row in rows]
+
+    with stream.sandbox() as sandbox:
+        sandbox.faults.append(
+            Fault("status", status=403, when=lambda call: fails and stream.days(call)[0].day > 7)
+        )
+        sandbox.faults.append(Fault("change", apply=change))
+        run = stream.run(sandbox, tmp_path)
+        whole = stream.records(sandbox)
+    assert run.returncode == fails
+    assert run.records
+    (unknown,) = lines_with(run, "Fields that the schema does not know, please report them: ")
+    for text in ("newField (object)", "newList (array)", "newText (string)", "newFlag (boolean)"):
+        assert text in unknown
+    (removed,) = lines_with(run, "Values removed since they do not fit the schema: ")
+    assert re.search(rf"\b{unfit} {len(run.records)}\b", removed)
+    (converted,) = lines_with(run, "Values converted since they do not fit the schema: ")
+    assert re.search(rf"\bmanager {len(run.records)}\b", converted)
+    assert (len(run.records) == len(whole)) != fails
+    assert secret not in run.stderr
+
+
+# The test of a connection.
+
+
+def test_connection_test_costs_one_call_for_each_stream_and_site(tmp_path: Path) -> None:
+    records = [REQUESTS.record(number, JANUARY_8 + number * DAY) for number in range(3)]
+    with REQUESTS.sandbox(records, sites=(101, 202)) as sandbox:
+        config = config_for(sandbox, site_ids=[101, 202])
+        run = run_tap(config, tmp_path, arguments=["--test"])
+    assert run.returncode == 0, run.stderr
+    asked = [
+        (call.journal, call.params.get("siteId") or call.path.split("/")[-3])
+        for call in sandbox.calls
+    ]
+    assert sorted(asked) == [
+        (name, site) for name in ("calls", "requests") for site in ("101", "202")
+    ]
+    for call in sandbox.calls:
+        day = date(2024, 1, 31)
+        assert STREAMS[call.journal].days(call) == (day, day)
+
+
+@each_stream
+def test_connection_test_says_in_plain_words_what_came(stream: Stream, tmp_path: Path) -> None:
+    records = [
+        stream.record(number, JANUARY_8 + number * timedelta(hours=8)) for number in range(3)
+    ]
+    records[1]["comments"] = [{"commentId": 7}]
+    with stream.sandbox(records) as sandbox:
+        config = config_for(sandbox, site_ids=[101], with_comments=True, **ONE_DAY)
+        run = run_tap(config, tmp_path, arguments=["--test"])
+    assert run.returncode == 0, run.stderr
+    (line,) = lines_with(run, f"Stream {stream.name}, site 101: ", "records came")
+    assert (
+        "3 records came, from 2024-01-07T21:00:00.000+00:00 to 2024-01-08T13:00:00.000+00:00. "
+        "Filled in some: comments. Empty in all: "
+    ) in line
+    assert {"mapVisits", "attrs", "dcm"} <= set(line.split("Empty in all: ")[1].split(", "))
+    assert lines_with(run, "WARNING") == []
+
+
+@each_stream
+def test_connection_test_says_what_to_check_if_nothing_came(stream: Stream, tmp_path: Path) -> None:
+    with stream.sandbox([]) as sandbox:
+        config = config_for(sandbox, site_ids=[101])
+        run = run_tap(config, tmp_path, arguments=["--test"])
+    assert run.returncode == 0, run.stderr
+    (line,) = lines_with(
+        run, f"Stream {stream.name}, site 101: the API answered, but without records"
+    )
+    for setting in ("site_ids", "start_date", "end_date"):
+        assert f"`{setting}`" in line
+
+
+def test_connection_test_takes_a_thousand_records_without_a_second_call(tmp_path: Path) -> None:
+    records = [REQUESTS.record(number, JANUARY_8) for number in range(1000)]
+    with REQUESTS.sandbox(records) as sandbox:
+        config = config_for(sandbox, site_ids=[101], **ONE_DAY)
+        run = run_tap(config, tmp_path, arguments=["--test"])
+    assert run.returncode == 0, run.stderr
+    assert [call.journal for call in sandbox.calls] == ["calls", "requests"]
+    assert "1000 records came" in run.stderr
+
+
+def test_connection_test_takes_one_page_of_calls(tmp_path: Path) -> None:
+    with CALLS.sandbox(page_limit=2) as sandbox:
+        config = config_for(sandbox, site_ids=[101])
+        run = run_tap(config, tmp_path, arguments=["--test"])
+    assert run.returncode == 0, run.stderr
+    assert [call.journal for call in sandbox.calls] == ["calls", "requests"]
+    assert "2 records came" in run.stderr
+
+
+def test_connection_test_without_sites_leaves_calls_out(tmp_path: Path) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        run = run_tap(config_for(sandbox, site_ids=None), tmp_path, arguments=["--test"])
+    assert run.returncode == 0, run.stderr
+    assert [call.journal for call in sandbox.calls] == ["requests"]
+    assert len(lines_with(run, "INFO", "Stream calls is left out: it needs `site_ids`")) == 1
+
+
+def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None:
+    with REQUESTS.sandbox([]) as sandbox:
+        config = config_for(sandbox, site_ids=[101], api_token="wrong")
+        run = run_tap(config, tmp_path, arguments=["--test"])
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "Check `api_token` and `site_ids`." in run.stderr.splitlines()[-1]
+    assert len(sandbox.calls) == 1
