@@ -13,7 +13,6 @@ from sandbox import Journal, Sandbox
 from tests.support.clickhouse import clickhouse
 from tests.support.meltano_project import (
     CLICKHOUSE,
-    ROOT,
     SCHEMAS,
     Project,
     expected,
@@ -154,10 +153,7 @@ def lossy(rows: Rows, stream: str) -> Rows:
 def test_a_table_made_beforehand_loses_nothing(
     tmp_path: Path, server: ClickHouse, journals: tuple[Journal, CallJournal]
 ) -> None:
-    server.query("create database made")
-    statements = (ROOT / "docs" / "clickhouse.sql").read_text(encoding="utf-8").split(";")
-    for statement in statements[1:-1]:
-        server.query(statement.replace("tap_calltouch.", "made."))
+    server.make_tables("made")
     with Sandbox(*journals) as sandbox:
         settings = tap_config(sandbox, site_ids=SITES, end_date=str(LAST_DAY))
         settings["stream_maps"] = {"requests": {"date_text": "str(date)"}}

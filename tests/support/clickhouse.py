@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 
-from tests.support.meltano_project import CLICKHOUSE, install
+from tests.support.meltano_project import CLICKHOUSE, ROOT, install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,12 @@ class ClickHouse(NamedTuple):
         )
         assert response.ok, response.text
         return [json.loads(line) for line in response.text.splitlines()]
+
+    def make_tables(self, database: str) -> None:
+        """Make a database and the tables of `docs/clickhouse.sql` in it."""
+        script = (ROOT / "docs" / "clickhouse.sql").read_text(encoding="utf-8")
+        for statement in script.replace("tap_calltouch", database).split(";")[:-1]:
+            self.query(statement)
 
     def target(self, database: str, **settings: Any) -> dict[str, Any]:
         """Return settings of the target."""

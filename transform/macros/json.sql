@@ -1,16 +1,31 @@
 {#- A value of a JSON object as text. -#}
-{% macro field(object, name) %}({{ object }} ->> '{{ name }}'){% endmacro %}
+{% macro field(object, name) %}{{ adapter.dispatch('field', 'calltouch')(object, name) }}{% endmacro %}
+{% macro default__field(object, name) %}({{ object }} ->> '{{ name }}'){% endmacro %}
+{% macro clickhouse__field(object, name) -%}
+    JSONExtract({{ object }}, '{{ name }}', 'Nullable(String)')
+{%- endmacro %}
 
 {#- A value of a JSON object as JSON. -#}
-{% macro object_field(object, name) %}({{ object }} -> '{{ name }}'){% endmacro %}
+{% macro object_field(object, name) -%}
+    {{ adapter.dispatch('object_field', 'calltouch')(object, name) }}
+{%- endmacro %}
+{% macro default__object_field(object, name) %}({{ object }} -> '{{ name }}'){% endmacro %}
+{% macro clickhouse__object_field(object, name) %}JSONExtractRaw({{ object }}, '{{ name }}'){% endmacro %}
 
 {#- An integer of a JSON object; the tap lets none through that is not one of 64 bits. -#}
-{% macro integer_field(object, name) %}cast({{ field(object, name) }} as bigint){% endmacro %}
+{% macro integer_field(object, name) -%}
+    {{ adapter.dispatch('integer_field', 'calltouch')(object, name) }}
+{%- endmacro %}
+{% macro default__integer_field(object, name) %}cast({{ field(object, name) }} as bigint){% endmacro %}
+{% macro clickhouse__integer_field(object, name) -%}
+    JSONExtract({{ object }}, '{{ name }}', 'Nullable(Int64)')
+{%- endmacro %}
 
 {#- A JSON text as text, without its quotes. -#}
 {% macro text_of(value) %}{{ adapter.dispatch('text_of', 'calltouch')(value) }}{% endmacro %}
 {% macro default__text_of(value) %}({{ value }} #>> '{}'){% endmacro %}
 {% macro duckdb__text_of(value) %}({{ value }} ->> '$'){% endmacro %}
+{% macro clickhouse__text_of(value) %}JSONExtract({{ value }}, 'Nullable(String)'){% endmacro %}
 
 {#- The items of a JSON array, as a table `item` with the columns `value` and `position` from 1. -#}
 {% macro items_of(array) %}{{ adapter.dispatch('items_of', 'calltouch')(array) }}{% endmacro %}
@@ -47,6 +62,22 @@ from {{ table }} as {{ alias }}
 cross join {{ items_of(array) }}
 {%- endmacro %}
 
+{% macro clickhouse__from_items(table, alias, array) -%}
+{%- set values = "JSONExtractArrayRaw(" ~ array ~ ")" -%}
+from {{ table }} as {{ alias }}
+array join arrayFilter(
+    element -> element.value <> 'null', {{ numbered('value', values) }}
+) as item
+{%- endmacro %}
+
+{#- An array of ClickHouse as one of tuples of a value and its position from 1. -#}
+{% macro numbered(name, array) -%}
+    arrayMap(
+        (value, position) -> cast((value, position), 'Tuple({{ name }} String, position Int64)'),
+        {{ array }}, arrayEnumerate({{ array }})
+    )
+{%- endmacro %}
+
 {#- The rows of a table, each as often as a text of it has parts between commas: a table `part` with
     the columns `name` and `position` from 1. -#}
 {% macro from_split(table, text) %}{{ adapter.dispatch('from_split', 'calltouch')(table, text) }}{% endmacro %}
@@ -57,6 +88,12 @@ cross join lateral unnest(string_to_array({{ text }}, ',')) with ordinality
     as part (name, position)
 {%- endmacro %}
 
+{% macro clickhouse__from_split(table, text) -%}
+from {{ table }}
+array join {{ numbered('name', "splitByChar(',', ifNull(" ~ text ~ ", ''))") }} as part
+{%- endmacro %}
+
 {#- The different values of a group as a sorted list. -#}
 {% macro list_of(value) %}{{ adapter.dispatch('list_of', 'calltouch')(value) }}{% endmacro %}
 {% macro default__list_of(value) %}array_agg(distinct {{ value }} order by {{ value }}){% endmacro %}
+{% macro clickhouse__list_of(value) %}arraySort(groupUniqArray({{ value }})){% endmacro %}

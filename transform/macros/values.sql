@@ -10,45 +10,79 @@
 {% macro known_field(object, name) %}{{ known(field(object, name)) }}{% endmacro %}
 
 {#- `2800.0000` -#}
-{% macro money(text) -%}
+{% macro money(text) %}{{ adapter.dispatch('money', 'calltouch')(text) }}{% endmacro %}
+{% macro default__money(text) -%}
     case when {{ text }} ~ '^-?[0-9]{1,14}([.][0-9]+)?$' then cast({{ text }} as decimal(18, 4)) end
+{%- endmacro %}
+{% macro clickhouse__money(text) -%}
+    toDecimal64OrNull(
+        case when match({{ text }}, '^-?[0-9]{1,14}([.][0-9]+)?$') then {{ text }} end, 4
+    )
 {%- endmacro %}
 
 {#- `21/02/2024 20:14:28`, a wall time without a zone -#}
-{% macro wall_time(text) -%}
+{% macro wall_time(text) %}{{ adapter.dispatch('wall_time', 'calltouch')(text) }}{% endmacro %}
+{% macro default__wall_time(text) -%}
     case when {{ text }} ~ '^[0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}$' then cast(
         substr({{ text }}, 7, 4) || '-' || substr({{ text }}, 4, 2) || '-' || substr({{ text }}, 1, 2)
         || substr({{ text }}, 11) as timestamp
     ) end
 {%- endmacro %}
+{% macro clickhouse__wall_time(text) -%}
+    parseDateTimeOrNull({{ text }}, '%d/%m/%Y %H:%i:%s', 'UTC')
+{%- endmacro %}
 
 {#- `21.02.2024` -#}
-{% macro day(text) -%}
+{% macro day(text) %}{{ adapter.dispatch('day', 'calltouch')(text) }}{% endmacro %}
+{% macro default__day(text) -%}
     case when {{ text }} ~ '^[0-9]{2}[.][0-9]{2}[.][0-9]{4}$' then cast(
         substr({{ text }}, 7, 4) || '-' || substr({{ text }}, 4, 2) || '-' || substr({{ text }}, 1, 2)
         as date
     ) end
 {%- endmacro %}
+{% macro clickhouse__day(text) -%}
+    toDate(parseDateTimeOrNull({{ text }}, '%d.%m.%Y', 'UTC'))
+{%- endmacro %}
 
 {#- `MM:SS` as seconds -#}
-{% macro seconds(text) -%}
+{% macro seconds(text) %}{{ adapter.dispatch('seconds', 'calltouch')(text) }}{% endmacro %}
+{% macro default__seconds(text) -%}
     case when {{ text }} ~ '^[0-9]{1,4}:[0-9]{2}$' then
         60 * cast(substr({{ text }}, 1, length({{ text }}) - 3) as integer)
         + cast(substr({{ text }}, length({{ text }}) - 1) as integer)
     end
 {%- endmacro %}
+{% macro clickhouse__seconds(text) -%}
+    case when match({{ text }}, '^[0-9]{1,4}:[0-9]{2}$') then
+        60 * toInt32OrNull(substring({{ text }}, 1, length({{ text }}) - 3))
+        + toInt32OrNull(substring({{ text }}, length({{ text }}) - 1))
+    end
+{%- endmacro %}
 
 {#- An instant as the tap writes it within JSON, RFC 3339 in UTC, as a timestamp in UTC. -#}
-{% macro utc(text) %}cast(substr({{ text }}, 1, 23) as timestamp){% endmacro %}
+{% macro utc(text) %}{{ adapter.dispatch('utc', 'calltouch')(text) }}{% endmacro %}
+{% macro default__utc(text) %}cast(substr({{ text }}, 1, 23) as timestamp){% endmacro %}
+{% macro clickhouse__utc(text) -%}
+    parseDateTime64BestEffortOrNull({{ text }}, 3, 'UTC')
+{%- endmacro %}
 
 {#- A timestamp in UTC as the time of the journal's zone. -#}
-{% macro local_time(timestamp) -%}
+{% macro local_time(timestamp) %}{{ adapter.dispatch('local_time', 'calltouch')(timestamp) }}{% endmacro %}
+{% macro default__local_time(timestamp) -%}
     cast({{ timestamp }} at time zone 'UTC' at time zone '{{ var("calltouch_timezone") }}' as timestamp)
+{%- endmacro %}
+{% macro clickhouse__local_time(timestamp) -%}
+    {#- The type has a zone and no wall times; UTC stands for none here, as in `wall_time`. -#}
+    toDateTime64(toString(toTimeZone({{ timestamp }}, '{{ var("calltouch_timezone") }}')), 3, 'UTC')
 {%- endmacro %}
 
 {#- A timestamp in UTC as the day of the journal. -#}
-{% macro local_day(timestamp) -%}
+{% macro local_day(timestamp) %}{{ adapter.dispatch('local_day', 'calltouch')(timestamp) }}{% endmacro %}
+{% macro default__local_day(timestamp) -%}
     cast({{ timestamp }} at time zone 'UTC' at time zone '{{ var("calltouch_timezone") }}' as date)
+{%- endmacro %}
+{% macro clickhouse__local_day(timestamp) -%}
+    toDate({{ timestamp }}, '{{ var("calltouch_timezone") }}')
 {%- endmacro %}
 
 {#- One text that stands for a request or a call of a site, or for a part of it. -#}

@@ -17,7 +17,12 @@ with counts as (
     {%- endfor %}
 )
 
-select site_id, day, lead_type, sum(in_journal) as in_journal, sum(in_mart) as in_mart
+select
+    site_id,
+    day,
+    lead_type,
+    sum(counts.in_journal) as in_journal,
+    sum(counts.in_mart) as in_mart
 from counts
 group by site_id, day, lead_type
-having sum(in_journal) <> sum(in_mart)
+having sum(counts.in_journal) <> sum(counts.in_mart)

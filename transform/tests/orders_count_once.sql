@@ -20,7 +20,10 @@ counts as (
     group by site_id
 )
 
-select site_id, sum(in_journals) as in_journals, sum(in_mart) as in_mart
+select
+    site_id,
+    sum(counts.in_journals) as in_journals,
+    sum(counts.in_mart) as in_mart
 from counts
 group by site_id
-having sum(in_journals) <> sum(in_mart)
+having sum(counts.in_journals) <> sum(counts.in_mart)

@@ -1,3 +1,11 @@
+{%- set shared_columns = [
+    'source', 'medium', 'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term',
+    'keywords', 'entry_url', 'referrer', 'city', 'device', 'manager', 'visitor_id', 'session_id',
+    'is_target', 'is_unique', 'is_unique_target', 'google_client_id', 'yandex_client_id',
+    'yandex_direct_campaign_id', 'yandex_direct_ad_group_id', 'yandex_direct_ad_id',
+    'yandex_direct_criteria_id', 'google_ads_campaign_id', 'google_ads_ad_group_id',
+    'google_ads_creative_id', 'google_ads_criteria_id',
+] -%}
 {%- set lead_types = [] -%}
 {%- for journal in var('calltouch_journals') -%}
     {%- do lead_types.append(journal[:-1]) -%}
@@ -12,35 +20,11 @@ with leads as (
         {{ lead }}_id as lead_id,
         created_at,
         {{ local_time('created_at') }} as created_at_local,
-        created_on,
-        source,
-        medium,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        utm_content,
-        utm_term,
-        keywords,
-        entry_url,
-        referrer,
-        city,
-        device,
-        manager,
-        visitor_id,
-        session_id,
-        is_target,
-        is_unique,
-        is_unique_target,
-        google_client_id,
-        yandex_client_id,
-        yandex_direct_campaign_id,
-        yandex_direct_ad_group_id,
-        yandex_direct_ad_id,
-        yandex_direct_criteria_id,
-        google_ads_campaign_id,
-        google_ads_ad_group_id,
-        google_ads_creative_id,
-        google_ads_criteria_id
+        created_on
+        {%- for column in shared_columns -%}
+        ,
+        {{ column }}
+        {%- endfor %}
     from {{ ref('stg_calltouch__' ~ lead ~ 's') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -116,7 +100,12 @@ orders_of_leads as (
 )
 
 select
-    leads.*,
+    {#- ClickHouse puts `leads.` into the names that `leads.*` shares with what is joined. #}
+    {%- for column in [
+        'lead_key', 'lead_type', 'site_id', 'lead_id', 'created_at', 'created_at_local', 'created_on',
+    ] + shared_columns %}
+    leads.{{ column }} as {{ column }},
+    {%- endfor %}
     tags_of_leads.tags,
     coalesce(last_visit.visits, 0) as visits,
     first_visit.source as first_source,

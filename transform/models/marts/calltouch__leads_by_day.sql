@@ -14,10 +14,10 @@ select
     {%- endfor %}
     {%- for measure, type in [('orders', 'bigint'), ('revenue', 'decimal(18, 4)')] %}
     {%- for lead in ['call', 'request'] %}
-    cast(sum(case when lead_type = '{{ lead }}' then {{ measure }} else 0 end) as {{ type }})
+    cast(sum(case when lead_type = '{{ lead }}' then each_lead.{{ measure }} else 0 end) as {{ type }})
         as {{ lead }}_{{ measure }},
     {%- endfor %}
-    cast(sum({{ measure }}) as {{ type }}) as {{ measure }}{{ ',' if not loop.last }}
+    cast(sum(each_lead.{{ measure }}) as {{ type }}) as {{ measure }}{{ ',' if not loop.last }}
     {%- endfor %}
-from {{ ref('calltouch__leads') }}
+from {{ ref('calltouch__leads') }} as each_lead
 group by 1, 2, 3, 4, 5
