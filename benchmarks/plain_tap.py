@@ -1,4 +1,4 @@
-"""A plain SDK tap of the same schema: what one gets without any of this tap's own rooms."""
+"""A plain SDK tap of the same schema, to compare this tap with."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class PlainStream(RESTStream[int]):
 
     @property
     def url_base(self) -> str:
-        """The server."""
+        """The server's URL."""
         return str(self.config["api_url"])
 
     def get_new_paginator(self) -> _Windows:
-        """Ask for so many answers."""
+        """Return a paginator that asks for as many answers as the settings say."""
         return _Windows(self.config["windows"])
 
     def get_http_request(self, *, page: PageContext) -> HTTPRequest:
-        """Ask for one answer."""
+        """Return the request for one answer."""
         request = HTTPRequest(url=self.get_url(page.stream_context))
         request.params["page"] = page.next_page_token
         return request
@@ -61,7 +61,7 @@ class PlainTap(Tap):
     ).to_dict()
 
     def discover_streams(self) -> list[Any]:
-        """Give the one stream."""
+        """Return the only stream."""
         return [PlainStream(self)]
 
 

@@ -25,7 +25,7 @@ class SmallTap(Tap):
     config_jsonschema = th.PropertiesList().to_dict()
 
     def discover_streams(self) -> list[Any]:
-        """Give the one stream."""
+        """Return the only stream."""
         return [SmallStream(self)]
 
 

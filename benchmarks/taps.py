@@ -27,7 +27,8 @@ class Load(NamedTuple):
 
     Attributes:
         windows: Number of answers.
-        records: Number of records in each.
+        records: Number of records in each. No multiple of 1,000, which this tap takes for a sign of
+            an API that caps its answers, so that it asks for the halves of the window as well.
         kind: `clean`, or `drifted` if two values of each record have another type.
         latency: Seconds before each answer.
         encoding: `plain` or `gzip`.

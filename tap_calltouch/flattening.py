@@ -18,7 +18,7 @@ _SCALARS = {"string", "boolean", "number", "integer", "instant"}
 
 
 class UnknownColumnError(Exception):
-    """The SDK's flattened schema lacks a column, so that only the SDK knows what to do."""
+    """The SDK's flattened schema has other columns, so that only the SDK knows what to do."""
 
 
 def build_flattener(shape: Shape, stream_map: StreamMap) -> Callable[[Any], dict[str, Any]]:
@@ -58,12 +58,14 @@ class _Node:
         self._objects: list[tuple[str, _Node]] = []
         for number, (name, field) in enumerate(shape.fields.items()):
             attribute = f"f{number}"
-            if field.kind == "object" and not is_last:
+            column = _column(stream_map, (*path, name))
+            is_split = field.kind == "object" and not is_last
+            # The SDK writes an object whole if another field has made a column of its name.
+            if is_split == (column in stream_map.transformed_schema["properties"]):
+                raise UnknownColumnError(column)
+            if is_split:
                 self._objects.append((attribute, _Node(field, stream_map, (*path, name))))
                 continue
-            column = _column(stream_map, (*path, name))
-            if column not in stream_map.transformed_schema["properties"]:
-                raise UnknownColumnError(column)
             if field.kind in _SCALARS:
                 scalars[column] = attribute
             else:
