@@ -196,6 +196,8 @@ SCHEMAS: dict[str, Changes] = {
     ),
     "an integer as a number": schemas(ctClientId={"type": "number"}),
     "digits as a number": schemas(ctGlobalId={"type": ["number", "null"]}),
+    "an array as an object": schemas(orders={"type": ["object", "null"]}),
+    "a decimal text as a number": Changes(schemas={("order", "sum"): {"type": ["number", "null"]}}),
     "an array of anything": schemas(orders={"type": ["array", "null"]}),
     "a text as a number": schemas(requestNumber={"type": ["integer", "null"]}),
     "two types": schemas(requestNumber={"type": ["integer", "string", "null"]}),

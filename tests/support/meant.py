@@ -78,19 +78,16 @@ def _string(value: Any) -> str:
 def _integer(value: Any) -> int | None:
     is_fraction = isinstance(value, str) and "." in value
     number = None if is_fraction else _number(value)
-    return number if isinstance(number, int) else None
+    return None if number is None or number != int(number) else int(number)
 
 
-def _number(value: Any) -> int | float | None:
-    """Return a number, whole ones as integers; null beyond 64 bits."""
+def _number(value: Any) -> float | None:
+    """Return a number; null beyond 64 bits."""
     if isinstance(value, str):
         with suppress(ValueError):
             value = float(value) if "." in value else int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value if abs(value) < 2**63 else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and abs(value) < 2**63 else None
 
 
 def _boolean(value: Any) -> bool | None:
@@ -123,5 +120,8 @@ def with_types(schema: Json) -> Json:
 def takes_instant(schema: Json, path: str) -> bool:
     """Return whether a schema allows a text at a path such as `orders.dateCreated`."""
     for name in path.split("."):
-        schema = schema.get("items", schema).get("properties", {}).get(name, {})
+        schema = schema.get("items", schema)
+        if type_of(schema) == "string":
+            return False  # an object as a text is what the API sent
+        schema = schema.get("properties", {}).get(name, {})
     return type_of(schema) in {"any", "string"}
