@@ -21,9 +21,10 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         monkeypatch.setattr(client, "monotonic", lambda: self.now)
-        monkeypatch.setattr(client, "sleep", self._sleep)
+        monkeypatch.setattr(client, "sleep", self.sleep)
 
-    def _sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
+        """Stand for `time.sleep`."""
         assert seconds > 0
         self.now += seconds
 
@@ -104,7 +105,7 @@ def test_a_wait_that_grows_while_a_call_waits_holds_that_call_too(
     clock = Clock(monkeypatch)
     pace = Pace(5)
     at = pace.wait()
-    real_sleep = clock._sleep  # noqa: SLF001 - it is ours
+    real_sleep = clock.sleep
 
     def sleep(seconds: float) -> None:
         monkeypatch.setattr(client, "sleep", real_sleep)
