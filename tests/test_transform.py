@@ -128,7 +128,7 @@ def on_clickhouse(path: Path, journals: Journals) -> Iterator[Query]:
             host="127.0.0.1", port=server.port, database="calltouch", compress=False
         )
         with client:
-            yield lambda query: client.query(query).result_rows
+            yield lambda query: [tuple(row) for row in client.query(query).result_rows]
         server.query(
             "insert into tap_calltouch.requests (siteid, requestid, date) values (101, 1, now())"
         )
