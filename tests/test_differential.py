@@ -37,6 +37,7 @@ from tests.support.differential import (
 from tests.support.generated_cases import THEMES, cases
 from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, STATE, entry
 from tests.support.meant import cleaned, takes_instant, with_keys_of, with_types
+from tests.support.repetitions import times
 from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ REFUSALS = {
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
-DEFAULT_CASES = 300
+DEFAULT_CASES = times(60, 300)
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
 GENERATED = settings(
     max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),

@@ -26,6 +26,7 @@ from tests.support.decoded import (
     struct,
     structs,
 )
+from tests.support.repetitions import times
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 PROPERTY = settings(
-    max_examples=400,
+    max_examples=times(60, 400),
     deadline=None,
     derandomize=True,
     suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine

@@ -16,13 +16,14 @@ from singer_sdk.mapper import PluginMapper
 from tap_calltouch.maps import RecordMapper, names_in
 from tap_calltouch.structs import shape_of
 from tests.support.decoded import SCHEMA_OF, SHAPE_OF, builtins, lifelike, struct, structs
+from tests.support.repetitions import times
 
 Json = dict[str, Any]
 
 RECORDS = structs("requests", lifelike("requests"))
 FLAT: Json = {"flattening_enabled": True, "flattening_max_depth": 2}
 PROPERTY = settings(
-    max_examples=60,
+    max_examples=times(20, 60),
     deadline=None,
     derandomize=True,
     suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine

@@ -20,6 +20,7 @@ from tap_calltouch.moments import DAY, HOUR
 from tap_calltouch.parts import READINGS, SPARE_PAGES, Part, close, read_pages, read_parts
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.windows import DateWindow, WindowLength, cut
+from tests.support.repetitions import times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,7 +193,7 @@ def test_windows_regain_their_length_after_a_heavy_week(limit: timedelta, width:
     assert len(api.calls) <= 120
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=times(30, 100), deadline=None, derandomize=True)
 @given(
     st.integers(1, 40),
     st.lists(st.integers(1, 1000), min_size=1, max_size=9),

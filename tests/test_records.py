@@ -22,6 +22,7 @@ from tap_calltouch.cleaning import UnusableRecordError
 from tap_calltouch.drift import Drift
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import shape_of, stamp
+from tests.support.repetitions import times
 
 pytestmark = pytest.mark.portable
 
@@ -47,7 +48,7 @@ SITE = 52898
 KEYS = '"siteId": 1, "requestId": 2, "date": 0'
 EPOCH = "1970-01-01T00:00:00.000+00:00"
 STREAMS = pytest.mark.parametrize("stream", ["requests", "calls"])
-PROPERTY = settings(max_examples=250, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=times(60, 250), deadline=None, derandomize=True)
 
 
 def decoder_for(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tap_calltouch.moments import DAY, HOUR, SECOND, next_bookmark, plan_extent, to_instant
 from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves, whole_days
+from tests.support.repetitions import times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ ZONES = [
     "Africa/Casablanca",
     "UTC",
 ]
-PROPERTY = settings(max_examples=120, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=times(40, 120), deadline=None, derandomize=True)
 
 
 def wall(text: str) -> datetime:
