@@ -52,16 +52,20 @@ def test_loads_twice_without_doubling(tmp_path: Path, server: BigQuery) -> None:
     requests = Journal(SITES, date(2024, 2, 1), LAST_DAY, per_day=4, sample=False)
     journals = requests, requests.calls(per_day=4)
     with Sandbox(*journals) as sandbox:
-        config = target(server, denormalized=True, upsert=True, dedupe_before_upsert=True)
         settings = {"site_ids": SITES, "end_date": str(LAST_DAY)}
-        project = Project(tmp_path, sandbox, BIGQUERY, config, **settings)
+        project = Project(tmp_path, sandbox, BIGQUERY, {}, **settings)
+        project.use_printed_loader("BigQuery", project="local")
         project.content["plugins"]["loaders"][0]["executable"] = str(impatient(tmp_path))
         project.write()
+        variables = {
+            "BIGQUERY_EMULATOR_HOST": server.url,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(server.key),
+        }
         changed = requests.records()[1]
         manager, changed["manager"] = changed["manager"], "Прежний"
-        project.run(BIGQUERY_EMULATOR_HOST=server.url)
+        project.run(**variables)
         changed["manager"] = manager
-        project.run(BIGQUERY_EMULATOR_HOST=server.url)
+        project.run(**variables)
     for journal in journals:
         stream = stream_of(journal)
         assert rows_of(server.rows("row", f"calltouch.{stream}"), stream) == expected(journal)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import clickhouse_connect
 import pytest
+import yaml
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from sandbox import Journal, Sandbox
@@ -20,6 +21,7 @@ from tests.support.meltano_project import (
     stream_of,
     tap_config,
 )
+from tests.support.pages import blocks
 from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
@@ -100,10 +102,9 @@ def test_loads_twice_without_doubling(
 ) -> None:
     server.query("create database loads")
     with Sandbox(*journals) as sandbox:
-        config = server.target("loads", engine_type="ReplacingMergeTree")
-        project = Project(
-            tmp_path, sandbox, CLICKHOUSE, config, site_ids=SITES, end_date=str(LAST_DAY)
-        )
+        settings = {"site_ids": SITES, "end_date": str(LAST_DAY)}
+        project = Project(tmp_path, sandbox, CLICKHOUSE, {}, **settings)
+        project.use_printed_loader("ClickHouse", **server.target("loads"))
         changed = journals[0].records()[1]
         manager, changed["manager"] = changed["manager"], "Прежний"
         project.run()
@@ -156,9 +157,10 @@ def test_a_table_made_beforehand_loses_nothing(
     server.make_tables("made")
     with Sandbox(*journals) as sandbox:
         settings = tap_config(sandbox, site_ids=SITES, end_date=str(LAST_DAY))
-        settings["stream_maps"] = {"requests": {"date_text": "str(date)"}}
-        pipe(tmp_path, CLICKHOUSE, server.target("made"), settings)
-        pipe(tmp_path, CLICKHOUSE, server.target("made"), settings)
+        settings |= yaml.safe_load(blocks("docs/targets.md", "ClickHouse")[1].text)["config"]
+        config = server.target("made")
+        pipe(tmp_path, CLICKHOUSE, config, settings)
+        pipe(tmp_path, CLICKHOUSE, config, settings)
     types = {
         "integer key": "Int64",
         "date-time key": "DateTime64(3, 'UTC')",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import yaml
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
@@ -24,6 +25,7 @@ from tests.support.meltano_project import (
     postgres,
     stream_of,
 )
+from tests.support.pages import blocks
 from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
@@ -247,9 +249,11 @@ def test_deletes_what_the_api_has_no_more(tmp_path: Path, server: PostgresServer
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 3), per_day=3, sample=False)
     calls = journal.calls(per_day=3)
     with Sandbox(journal, calls) as sandbox:
-        settings = {"end_date": "2024-02-03", "emit_activate_version_messages": True}
-        pipeline = project(tmp_path, sandbox, server, "deletes", **settings)
-        pipeline.tap["metadata"] = {"*": {"replication-method": "FULL_TABLE"}}
+        pipeline = project(tmp_path, sandbox, server, "deletes", end_date="2024-02-03")
+        (block,) = blocks("docs/targets.md", "What Calltouch deleted")
+        printed = yaml.safe_load(block.text)
+        pipeline.tap["config"] |= printed["config"]
+        pipeline.tap["metadata"] = printed["metadata"]
         pipeline.write()
         pipeline.run()
         assert table(server, "deletes") == expected(journal)

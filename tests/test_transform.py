@@ -120,8 +120,7 @@ def on_clickhouse(path: Path, journals: Journals) -> Iterator[Query]:
         row["date"] -= row["date"] % 1000  # the target cuts instants to seconds
     with clickhouse(path / "clickhouse") as server:
         server.make_tables("tap_calltouch")
-        config = server.target("tap_calltouch", engine_type="ReplacingMergeTree")
-        load_twice(path, journals, CLICKHOUSE, config)
+        load_twice(path, journals, CLICKHOUSE, server.target("tap_calltouch"))
         place = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(server.port)}
         build(path, "--target", "clickhouse", **place)
         client = clickhouse_connect.get_client(

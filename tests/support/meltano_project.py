@@ -20,6 +20,7 @@ import docs.plugin
 from sandbox import CallJournal
 from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
 from tests.support.environments import interpreter
+from tests.support.pages import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,9 @@ SNOWFLAKE = Loader("target-snowflake", "meltanolabs-target-snowflake==0.20.4 fak
 BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81", ">=3.10,<3.12")
 #: With the engine of the server that stands in for ClickHouse.
 CLICKHOUSE = Loader(
-    "target-clickhouse", "shaped-target-clickhouse==0.2.5 setuptools<81 chdb-core==26.9.0"
+    "target-clickhouse",
+    "shaped-target-clickhouse==0.2.5 setuptools<81 chdb-core==26.9.0",
+    ">=3.10,<3.12",
 )
 DUCKDB = Loader("target-duckdb", "target-duckdb==0.8.0")
 
@@ -138,6 +141,24 @@ class Project:
         """The tap's entry, to be changed before `write`."""
         entry: Config = self.content["plugins"]["extractors"][0]
         return entry
+
+    def use_printed_loader(self, heading: str, **config: Any) -> None:
+        """Take the target's entry from `docs/targets.md`, as it is printed there.
+
+        Args:
+            heading: The heading above it.
+            config: Values in place of the printed ones.
+        """
+        (entry,) = yaml.safe_load(blocks("docs/targets.md", heading)[0].text)["plugins"]["loaders"]
+        (own,) = self.content["plugins"]["loaders"]
+        assert entry["name"] == own["name"]
+        assert own["pip_url"].startswith(entry["pip_url"])
+        assert config.keys() <= entry["config"].keys()
+        # Meltano would install anew what differs in these.
+        installed = {key: own[key] for key in ("pip_url", "python") if key in own}
+        entry |= {**installed, "config": entry["config"] | config}
+        self.content["plugins"]["loaders"] = [entry]
+        self.write()
 
     def write(self) -> None:
         """Write `meltano.yml`."""
@@ -227,12 +248,13 @@ def install(loader: Loader) -> Path:
     project.mkdir(parents=True, exist_ok=True)
     with FileLock(project / "lock"):
         done = project / "done"
-        if not done.exists() or done.read_text(encoding="utf-8") != loader.pip_url:
+        wanted = f"{loader.pip_url} {loader.python}"
+        if not done.exists() or done.read_text(encoding="utf-8") != wanted:
             text = yaml.safe_dump({**SETTINGS, "plugins": {"loaders": [describe(loader, {})]}})
             (project / "meltano.yml").write_text(text, encoding="utf-8")
             with start_meltano(project, "install", "loader", loader.name) as process:
                 finish(process)
-            done.write_text(loader.pip_url, encoding="utf-8")
+            done.write_text(wanted, encoding="utf-8")
     return project / ".meltano" / "loaders" / loader.name
 
 
