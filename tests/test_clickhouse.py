@@ -158,9 +158,7 @@ def test_a_table_made_beforehand_loses_nothing(
     with Sandbox(*journals) as sandbox:
         settings = tap_config(sandbox, site_ids=SITES, end_date=str(LAST_DAY))
         settings |= yaml.safe_load(blocks("docs/targets.md", "ClickHouse")[1].text)["config"]
-        config = server.target("made")
-        pipe(tmp_path, CLICKHOUSE, config, settings)
-        pipe(tmp_path, CLICKHOUSE, config, settings)
+        pipe(tmp_path, CLICKHOUSE, server.target("made"), settings)
     types = {
         "integer key": "Int64",
         "date-time key": "DateTime64(3, 'UTC')",
