@@ -167,10 +167,12 @@ def _to_integer(value: Any) -> int:
 
 def _to_number(value: Any) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = int(value) if _INTEGER.fullmatch(value) else float(value)
-    if type(value) not in {int, float} or not math.isfinite(value):
+        value = _to_integer(value) if value.strip().lstrip("+-").isdigit() else float(value)
+    if type(value) is int:
+        return _to_integer(value)
+    if type(value) is not float or not math.isfinite(value):
         raise _UnconvertibleError
-    return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
+    return value
 
 
 def _without(value: Any, paths: Collection[tuple[str, ...]]) -> Any:

@@ -102,6 +102,12 @@ def _check_properties(schema: dict[str, Any], path: str) -> None:
             msg = f"The catalog's schema of {path}.{name} is {json.dumps(field)}, not an object."
             raise InputError(msg)
         _check_properties(field, f"{path}.{name}")
+    items = schema.get("items")
+    if isinstance(items, dict):
+        _check_properties(items, f"{path}[]")
+    elif items is not None:
+        msg = f"The catalog's items of {path} are {json.dumps(items)}, not an object."
+        raise InputError(msg)
 
 
 class InputFile(click.ParamType):  # type: ignore[type-arg]

@@ -28,6 +28,7 @@ from tap_calltouch.moments import (
     timestamp,
     to_instant,
 )
+from tap_calltouch.parts import close
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
 from tap_calltouch.reading import Reader, Scope, Site, Window
@@ -194,7 +195,8 @@ class JournalStream(Stream):
         read = reader.read
         if self._is_test:
             read, reader.may_be_capped = reader.read_sample, False  # one call
-        for (site, period), parts in prefetch(lambda item: read(*item), windows, self._width):
+        fetched = prefetch(lambda item: read(*item), windows, self._width, close)
+        for (site, period), parts in fetched:
             for part in parts:
                 self._drift.look_for_unknown(part.answer.body, self.schema)
             window = Window(reader, self._scope, site, period, parts)

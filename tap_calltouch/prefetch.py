@@ -16,7 +16,10 @@ Result = TypeVar("Result")
 
 
 def prefetch(
-    fetch: Callable[[Item], Result], items: Iterable[Item], width: int
+    fetch: Callable[[Item], Result],
+    items: Iterable[Item],
+    width: int,
+    discard: Callable[[Result], None] = lambda _: None,
 ) -> Iterator[tuple[Item, Result]]:
     """Fetch items ahead in threads, and yield the results in the order of the items.
 
@@ -27,6 +30,7 @@ def prefetch(
         fetch: Called in a thread for each item.
         items: What to fetch; advanced in the caller's thread, just before an item is fetched.
         width: How many items may be in flight or waiting.
+        discard: Called for each result that nobody takes any more.
 
     Yields:
         Each item with its result.
@@ -55,9 +59,17 @@ def prefetch(
             # A pool would be waited for when the process ends; a daemon thread is not.
             Thread(target=run, args=(item, future), daemon=True).start()
 
-    fill(1)
-    while pending:
-        item, future = pending.popleft()
-        result = future.result()
-        fill(width)
-        yield item, result
+    def drop(future: Future[Result]) -> None:
+        if not future.exception():
+            discard(future.result())
+
+    try:
+        fill(1)
+        while pending:
+            item, future = pending.popleft()
+            result = future.result()
+            fill(width)
+            yield item, result
+    finally:
+        for _, future in pending:
+            future.add_done_callback(drop)

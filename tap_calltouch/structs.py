@@ -79,6 +79,7 @@ class Shape:
 
 
 ANY = Shape("any")
+_Integer = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 
 
 def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table of kinds
@@ -95,8 +96,10 @@ def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table o
     kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    says_nothing = "properties" not in schema and (kind == "any" or "items" not in schema)
-    if says_nothing and kind in {"any", "object", "array"} and _has_instants(own):
+    others = schema.get("additionalProperties")
+    has_inner = "properties" in schema or isinstance(others, dict)
+    says_nothing = not has_inner and (kind == "any" or "items" not in schema)
+    if says_nothing and kind in {"any", _type_of(own)} and _has_instants(own):
         return _shape_of_instants(own)
     deselected = frozenset(schema.get("x-deselected", ()))
     if kind == "array":
@@ -106,7 +109,6 @@ def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table o
         return Shape("any", items=shape_of({**schema, "type": "object"}, own))
     if kind != "object":
         return Shape(kind, deselected=deselected if kind == "any" else frozenset())
-    others = schema.get("additionalProperties")
     if "properties" not in schema and not deselected:
         return Shape("map", items=shape_of(others if isinstance(others, dict) else {}, {}))
     known = own.get("properties", {})
@@ -138,7 +140,10 @@ def select(schema: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb = (
     deselected = [
         crumb[len(path) + 1 :: 2]
         for crumb, is_selected in mask.items()
-        if not is_selected and len(crumb) > len(path) and crumb[: len(path)] == path
+        if not is_selected
+        and len(crumb) > len(path)
+        and crumb[: len(path)] == path
+        and set(crumb[len(path) :: 2]) == {"properties"}
     ]
     copy = {**schema, "properties": selected} if "properties" in schema else {**schema}
     return copy | ({"x-deselected": deselected} if deselected else {})

@@ -123,5 +123,7 @@ def takes_instant(schema: Json, path: str) -> bool:
         schema = schema.get("items", schema)
         if type_of(schema) == "string":
             return False  # an object as a text is what the API sent
-        schema = schema.get("properties", {}).get(name, {})
+        others = schema.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        schema = schema.get("properties", {}).get(name, others)
     return type_of(schema) in {"any", "string"}
