@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 
 
+_END = b"the end"
+
+
 class Pipe:
     """A pipe in the place of stdout."""
 
@@ -51,14 +54,14 @@ class Pipe:
             return b""
 
     def read_to_the_end(self, *, after_signal: bool = False) -> threading.Thread:
-        """Read in a thread until the writer is closed; perhaps not before a signal has come."""
+        """Read in a thread until `lines` is called; perhaps not before a signal has come."""
 
         def read() -> None:
             if after_signal:
                 self.signalled.wait(5)
                 time.sleep(0.2)  # until the writer knows
-            while block := os.read(self.reader, 1 << 16):
-                self._read += block
+            while not self._read.endswith(_END):
+                self._read += os.read(self.reader, 1 << 16)
 
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
@@ -70,10 +73,10 @@ class Pipe:
             self.writer = -1
 
     def lines(self, reading: threading.Thread) -> list[bytes]:
-        """All lines, once the writer is done."""
-        self.close_writer()
-        reading.join(5)
-        return bytes(self._read).splitlines(keepends=True)
+        """All lines, once the writer is done; it keeps the pipe open."""
+        os.write(self.writer, _END)
+        reading.join()
+        return bytes(self._read).removesuffix(_END).splitlines(keepends=True)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import requests
 from tap_calltouch import client
 from tap_calltouch.client import Pace, wait_seconds
 
+pytestmark = pytest.mark.portable
+
 
 class Clock:
     """Time that passes only while somebody sleeps."""

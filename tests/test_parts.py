@@ -210,6 +210,41 @@ def test_parts_cover_each_moment_once_in_order_whatever_the_limits(
     assert all(before.window.end == after.window.start for before, after in pairwise(parts))
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.integers(1, 40),
+    st.lists(st.integers(1, 1000), min_size=1, max_size=9),
+    st.integers(1, 5),
+    st.sets(st.integers(0, 40 * 24 - 1), min_size=1, max_size=3),
+)
+def test_whatever_fails_parts_come_without_a_gap_and_then_the_error(
+    days: int, limits: list[int], width: int, bad_hours: set[int]
+) -> None:
+    """The API fails for windows with some hours, besides being heavy."""
+    api = HeavyApi(lambda start: limits[(start - START).days % len(limits)] * HOUR)
+    bad = sorted(START + hour * HOUR for hour in bad_hours)
+
+    def ask(window: DateWindow, tries: int) -> list[Part]:
+        found = api.ask(window, tries)
+        if any(window.start <= moment < window.end for moment in bad):
+            raise FatalAPIError
+        return found
+
+    length = WindowLength(7 * DAY)
+    windows = cut(START, START + days * DAY, lambda: max(DAY, length()))
+    results = prefetch(lambda item: read_parts(ask, item, length, lambda _: None), windows, width)
+    reached = START
+    end = START + days * DAY
+    try:
+        for window, parts in results:
+            assert [window.start, window.end] == [reached, parts[-1].window.end]
+            reached = window.end
+    except FatalAPIError:
+        assert reached <= bad[0] < end
+    else:
+        assert reached == end <= bad[0]
+
+
 @pytest.mark.parametrize("error", [FatalAPIError("no"), KeyboardInterrupt()])
 def test_bodies_are_closed_if_a_later_part_fails(error: BaseException) -> None:
     answers: list[Answer] = []

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from tap_calltouch.journal import JournalStream
 
+pytestmark = pytest.mark.portable
+
 MOSCOW = timezone(timedelta(hours=3))  # in 2024
 STARTED = datetime(2024, 2, 1, tzinfo=timezone.utc)
 CONFIG = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from itertools import islice, pairwise
+from itertools import cycle, islice, pairwise
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -475,16 +475,23 @@ def test_every_instant_is_in_one_window_however_heavy_the_answers_are(
     st.timedeltas(timedelta(), 40 * DAY),
     st.integers(0, 3),
     st.none() | LENGTHS,
+    st.lists(st.integers(1, 2000), min_size=1, max_size=9),
 )
 def test_run_that_resumes_after_any_window_skips_nothing(
-    run: Run, stop: float, later: timedelta, lookback: int, future: timedelta | None
+    run: Run,
+    stop: float,
+    later: timedelta,
+    lookback: int,
+    future: timedelta | None,
+    hours: list[int],
 ) -> None:
-    """Whatever windows the first run completes, and whatever bookmark from the future it finds."""
+    """Whatever bookmark from the future it finds, and however short heavy answers make windows."""
     bookmark = run.start
     if future is not None:
         bookmark = run.now + abs(future)
     first, period = run.period(None if future is None else bookmark, lookback)
-    windows = list(cut(*period, fixed(run.longest)))
+    lengths = cycle(hours)
+    windows = list(cut(*period, lambda: min(run.longest * DAY, next(lengths) * HOUR)))
     before = list(islice(windows, round(stop * len(windows))))
     assume(before or future is None)  # nothing else brings a bookmark back from the future
     for window in before:
