@@ -7,10 +7,11 @@ import json
 import os
 import platform
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
-from benchmarks import scale, speed
+from benchmarks import endtoend, scale, speed
 from benchmarks.measure import FailedRunError
 from benchmarks.table import Line, show
 from benchmarks.taps import serve
@@ -23,12 +24,24 @@ GROUPS = {
     "memory": scale.memory,
     "growth": scale.growth,
     "startup": scale.start_up,
+    "peers": speed.peers,
+    "endtoend": endtoend.end_to_end,
 }
 NOTES = """
 CPU is processor time in user and system mode of all threads. A ratio of CPU is taken without the
 start-up, measured in the same round as a run with an empty answer; it is the median of the rounds'
 ratios. Wall time is that of the whole process. Records are of about 4 KB, with all flags' fields.
 """
+
+
+def interpreter() -> str:
+    """Describe the interpreter: how it was built matters more than its version."""
+    options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    is_optimised = "--enable-optimizations" in options
+    build = "with" if is_optimised else "without"
+    name = f"{platform.python_implementation()} {platform.python_version()}"
+    lto = " and link-time optimisation" if "--with-lto" in options else ""
+    return f"{name}, built {build} profile-guided optimisation{lto}"
 
 
 def main() -> None:
@@ -43,6 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := {*arguments.groups} - {*GROUPS}:
         parser.error(f"no such group: {', '.join(unknown)}")
+    before = os.getloadavg()
     lines: list[Line] = []
     took: dict[str, float] = {}
     try:
@@ -55,11 +69,15 @@ def main() -> None:
     except FailedRunError as error:
         sys.exit(f"{error}")
     show(lines)
+    load = ", ".join(f"{value:.1f}" for value in (*before, *os.getloadavg()))
     print(NOTES)
+    print(f"Interpreter: {interpreter()}. {os.cpu_count()} processors.")
+    print(f"Load average before and after, over 1, 5 and 15 minutes: {load}.")
     RESULTS.mkdir(exist_ok=True)
     result = {
         "quick": arguments.quick,
-        "python": platform.python_version(),
+        "interpreter": interpreter(),
+        "load": load,
         "processors": os.cpu_count(),
         "seconds": took,
         "lines": [line._asdict() | {"met": line.met} for line in lines],

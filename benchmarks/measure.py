@@ -1,4 +1,4 @@
-"""Runs a process to its end and says what it took."""
+"""Runs processes to their end and measures what they take."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ class FailedRunError(RuntimeError):
     """A process failed or did not write what it had to."""
 
 
-def run(*arguments: str, records: int | None = None) -> Run:
+def run(*arguments: str, records: int | None = None, python: str = sys.executable) -> Run:
     """Run a Python module, reading its output from a pipe as fast as it comes.
 
-    The peak memory of a process is never told as less than that of the process that started it:
+    The peak memory of a process is never reported as less than that of the process that started it:
     this one must stay small.
 
     Args:
         arguments: Module and arguments, as after `python -m`.
         records: How many RECORD messages it has to write; None for any number.
+        python: The interpreter.
 
     Returns:
         What it took.
@@ -55,17 +56,14 @@ def run(*arguments: str, records: int | None = None) -> Run:
     Raises:
         FailedRunError: If its exit code is not zero, or the number of records is another.
     """
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("TAP_CALLTOUCH_")
-    }
     with TemporaryFile() as log:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            [python, "-m", *arguments],
             bufsize=0,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env=_environment(),
         )
         assert process.stdout
         with process.stdout as output:
@@ -82,6 +80,67 @@ def run(*arguments: str, records: int | None = None) -> Run:
             raise FailedRunError(msg)
     kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
     return Run(wall, usage.ru_utime + usage.ru_stime, kilobytes * 1.024e-3, written, found)
+
+
+class Pipe(NamedTuple):
+    """What processes took that feed each other.
+
+    Attributes:
+        wall: Seconds from start to end.
+        cpu: Seconds of processor time of all of them.
+    """
+
+    wall: float
+    cpu: float
+
+
+def pipe(*commands: list[str], **environment: str) -> Pipe:
+    """Run processes, the output of each being the input of the next.
+
+    Args:
+        commands: Executables with their arguments.
+        environment: Environment variables to add.
+
+    Returns:
+        What they took.
+
+    Raises:
+        FailedRunError: If an exit code is not zero.
+    """
+    began = time.perf_counter()
+    cpu = 0.0
+    with TemporaryFile() as log:
+        processes: list[subprocess.Popen[bytes]] = []
+        for command in commands:
+            is_last = len(processes) == len(commands) - 1
+            before = processes[-1].stdout if processes else subprocess.DEVNULL
+            processes.append(
+                subprocess.Popen(
+                    command,
+                    stdin=before,
+                    stdout=subprocess.DEVNULL if is_last else subprocess.PIPE,
+                    stderr=log,
+                    env={**_environment(), **environment},
+                )
+            )
+            if processes[:-1] and processes[-2].stdout:
+                processes[-2].stdout.close()  # so that the first notices when the second ends
+        for command, process in zip(commands, processes, strict=True):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            cpu += usage.ru_utime + usage.ru_stime
+            if process.returncode:
+                log.seek(max(log.tell() - 3000, 0))
+                message = log.read().decode(errors="replace")
+                msg = f"{' '.join(command)}: exit code {process.returncode}.\n{message}"
+                raise FailedRunError(msg)
+    return Pipe(time.perf_counter() - began, cpu)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("TAP_CALLTOUCH_")
+    }
 
 
 def _drain(output: IO[bytes]) -> tuple[int, int]:

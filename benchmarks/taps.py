@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import urlopen
 
+from benchmarks.environments import executable
 from benchmarks.measure import FailedRunError, Run, run
 from tests.support.tap import FLAGS
 
@@ -29,7 +30,8 @@ class Load(NamedTuple):
         windows: Number of answers.
         records: Number of records in each. No multiple of 1,000, which this tap takes for a sign of
             an API that caps its answers, so that it asks for the halves of the window as well.
-        kind: `clean`, or `drifted` if two values of each record have another type.
+        kind: `clean`, `drifted` if two values of each record have another type, or `distinct` if
+            no record comes twice.
         latency: Seconds before each answer.
         encoding: `plain` or `gzip`.
     """
@@ -57,7 +59,11 @@ class Taps:
 
     def ours(self, load: Load, *, catalog: str = "", **settings: Any) -> Run:
         """Run this tap."""
-        config = {
+        return self._tap("tap_calltouch", self.config(load) | settings, load, catalog)
+
+    def config(self, load: Load) -> dict[str, Any]:
+        """Return this tap's settings."""
+        return {
             "api_token": "benchmark",
             "api_url": self._url(load),
             "bind_to": "session",  # the server's answers are the same for each window
@@ -66,7 +72,6 @@ class Taps:
             "window_days": 1,
             **dict.fromkeys(FLAGS, True),
         }
-        return self._tap("tap_calltouch", config | settings, load, catalog)
 
     def plain(self, load: Load, *, catalog: str = "", **settings: Any) -> Run:
         """Run the plain SDK tap."""
@@ -75,12 +80,29 @@ class Taps:
 
     def typed(self, load: Load) -> Run:
         """Run typed decoding and encoding without the SDK."""
-        url = f"{self._url(load)}/requests"
-        return run("benchmarks.limit", "typed", url, f"{load.windows}", records=load.total)
+        url, windows = self.url(load), f"{load.windows}"
+        return run("benchmarks.limit", "typed", url, windows, records=load.total)
+
+    def script(self, load: Load) -> Run:
+        """Run a script that is written by hand."""
+        url, windows = self.url(load), f"{load.windows}"
+        return run("benchmarks.peer_script", url, windows, records=load.total)
+
+    def dlt(self, load: Load) -> Run:
+        """Run dlt as far as its files of what it extracts."""
+        with TemporaryDirectory(dir=self._folder) as folder:
+            arguments = ("benchmarks.peer_dlt", "extract", folder, self.url(load))
+            return run(*arguments, f"{load.windows}", python=executable("peers"))
+
+    def airbyte(self, load: Load) -> Run:
+        """Run a manifest by airbyte-cdk."""
+        with TemporaryDirectory(dir=self._folder) as folder:
+            arguments = ("benchmarks.peer_airbyte", folder, self.url(load), f"{load.windows}")
+            return run(*arguments, records=load.total, python=executable("peers"))
 
     def reading(self, load: Load) -> Run:
         """Fetch the answers and drop them."""
-        return run("benchmarks.limit", "reading", f"{self._url(load)}/requests", f"{load.windows}")
+        return run("benchmarks.limit", "reading", self.url(load), f"{load.windows}")
 
     def half_deselected(self, module: str) -> str:
         """Write a catalog in which every second property but the keys is deselected.
@@ -160,6 +182,10 @@ class Taps:
         path = self._folder / f"{self._files}.json"
         path.write_text(json.dumps(content), encoding="utf-8")
         return str(path)
+
+    def url(self, load: Load) -> str:
+        """Return the URL of an answer."""
+        return f"{self._url(load)}/requests"
 
     def _url(self, load: Load) -> str:
         base = f"http://127.0.0.1:{self._port}/{load.kind}/{load.records}"

@@ -30,6 +30,7 @@ _FATAL = (
     requests.exceptions.SSLError,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
+    TypeError,  # what requests raises for a proxy with a user but without a host
 )
 
 MAX_TRIES = 5
@@ -206,10 +207,14 @@ class Client:
         """Return what is wrong, without the address of a proxy, which may hold a password."""
         if isinstance(error, requests.exceptions.SSLError):
             reason = self._reason(error)
+            if "CERTIFICATE" not in reason:
+                return f"the server speaks no TLS that the tap knows ({reason}); check `api_url`"
             return f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`"
         if isinstance(error, requests.exceptions.InvalidSchema):
             return "a SOCKS proxy needs the library PySocks"
-        return "the address of the proxy is malformed; check `HTTPS_PROXY` and `HTTP_PROXY`"
+        return (
+            "the address of the API or of the proxy is malformed; check `api_url` and `HTTPS_PROXY`"
+        )
 
     def _reason(self, error: Exception) -> str:
         cause = error.args[0] if error.args else error

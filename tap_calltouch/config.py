@@ -149,7 +149,7 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
         else:
             path = [str(part) for part in error.absolute_path]
             name = ".".join(part for part in path if not part.isdecimal())
-            value = json.dumps(error.instance, ensure_ascii=False)[:80]
+            value = json.dumps(error.instance, ensure_ascii=False, default=float)[:80]
             shown = "" if path[:1] == ["api_token"] else f", not {value}"
             sentence = f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
         found.setdefault(name, sentence)

@@ -100,14 +100,14 @@ def test_every_setting_reaches_the_api(sandbox: Sandbox, tmp_path: Path, source:
     ("config", "sentence"),
     [
         ({}, "Setting `api_token` is required. Copy it from Integrations > API"),
-        ({"api_token": "x"}, "Setting `start_date` is required. Give the first date to load"),
+        ({"api_token": "x"}, "Setting `start_date` is required. Set it to the first date to load"),
         (
             {"api_token": "x", "start_date": "31.01.2024"},
             "Setting `start_date` must be a date such as 2024-01-31",
         ),
         (
             {"api_token": "x", "start_date": "2024-01-01", "requests_per_second": 5.5},
-            "Setting `requests_per_second` must be a number above 0 and at most 5, not 5.5.",
+            "Setting `requests_per_second` must be a whole number at least 1 and at most 5",
         ),
         (
             {"api_token": "x", "start_date": "2024-01-01", "site_ids": ["my site"]},

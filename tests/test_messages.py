@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import pytest
 from singer_sdk.singerlib.messages import RecordMessage, SchemaMessage, StateMessage
 
 from tap_calltouch import messages
-from tap_calltouch.messages import BlockWriter
+from tap_calltouch.messages import BlockWriter, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
+        self.signalled = threading.Event()
         self._read = bytearray()
 
     def fileno(self) -> int:
@@ -48,11 +50,13 @@ class Pipe:
         except BlockingIOError:
             return b""
 
-    def read_to_the_end(self, after: float = 0) -> threading.Thread:
-        """Read in a thread until the writer is closed, beginning so many seconds from now."""
+    def read_to_the_end(self, *, after_signal: bool = False) -> threading.Thread:
+        """Read in a thread until the writer is closed; perhaps not before a signal has come."""
 
         def read() -> None:
-            time.sleep(after)
+            if after_signal:
+                self.signalled.wait(5)
+                time.sleep(0.2)  # until the writer knows
             while block := os.read(self.reader, 1 << 16):
                 self._read += block
 
@@ -105,10 +109,15 @@ def names(lines: list[bytes]) -> list[Any]:
 
 
 @contextmanager
-def signalled(writer: BlockWriter, after: float, exit_code: int = 143) -> Iterator[None]:
-    """Let a signal end the writer so many seconds from now."""
-    before = signal.signal(signal.SIGALRM, lambda *_: writer.terminate(exit_code))
-    signal.setitimer(signal.ITIMER_REAL, after)
+def signalled(writer: BlockWriter, pipe: Pipe) -> Iterator[None]:
+    """Let a signal end the writer soon."""
+
+    def handle(*_: object) -> None:
+        pipe.signalled.set()
+        writer.terminate(143)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
         yield
     finally:
@@ -163,7 +172,7 @@ def test_a_flush_writes_the_records_that_wait_once(pipe: Pipe) -> None:
 
 def test_everything_arrives_in_order_through_a_slow_reader(pipe: Pipe) -> None:
     writer = BlockWriter()
-    reading = pipe.read_to_the_end(after=0.05)
+    reading = pipe.read_to_the_end()
     expected: list[Any] = []
     for number in range(3000):
         writer.write_message(record(number, "Ж" * 100))
@@ -226,6 +235,22 @@ def test_a_reader_that_is_gone_is_a_broken_pipe(monkeypatch: pytest.MonkeyPatch,
         pipe.close_writer()
 
 
+@pytest.mark.parametrize(
+    ("stdout", "reason"),
+    [
+        pytest.param(None, "it is closed", id="closed"),
+        pytest.param("/dev/full", "No space left on device", id="full"),
+    ],
+)
+def test_output_that_cannot_be_written_to_is_one_plain_error(
+    monkeypatch: pytest.MonkeyPatch, stdout: str | None, reason: str
+) -> None:
+    with Path(stdout).open("wb") if stdout else nullcontext() as output:
+        monkeypatch.setattr(messages, "sys", SimpleNamespace(stdout=output, platform=sys.platform))
+        with pytest.raises(OutputError, match=f"^Standard output cannot be written to: {reason}.$"):
+            BlockWriter().write_message(state(1))
+
+
 # Termination.
 
 
@@ -270,17 +295,16 @@ def test_termination_without_a_state_writes_nothing(pipe: Pipe) -> None:
 BIG = "x" * 30_000
 
 
-def write_until_ended(writer: BlockWriter, seconds: float) -> tuple[Any, float]:
-    """Write more than a pipe holds until a signal ends it; the exit code and how long it took."""
-    began = time.monotonic()
+def write_until_ended(writer: BlockWriter, pipe: Pipe) -> Any:
+    """Write more than a pipe holds until a signal ends it, and return the exit code."""
 
     def write() -> None:
         for number in range(2, 1000):
             writer.write_message(record(number, BIG))
 
-    with signalled(writer, seconds), pytest.raises(SystemExit) as ended:
+    with signalled(writer, pipe), pytest.raises(SystemExit) as ended:
         write()
-    return ended.value.code, time.monotonic() - began
+    return ended.value.code
 
 
 def test_termination_while_the_reader_is_stuck_ends_with_a_whole_line_and_the_last_state(
@@ -288,8 +312,8 @@ def test_termination_while_the_reader_is_stuck_ends_with_a_whole_line_and_the_la
 ) -> None:
     writer = BlockWriter()
     writer.write_message(state(1))
-    reading = pipe.read_to_the_end(after=0.15)
-    exit_code, _ = write_until_ended(writer, 0.05)
+    reading = pipe.read_to_the_end(after_signal=True)
+    exit_code = write_until_ended(writer, pipe)
     found = names(pipe.lines(reading))
     assert exit_code == 143
     assert found[-1] == "state 1"
@@ -304,8 +328,8 @@ def test_termination_before_any_byte_of_a_block_ends_with_the_last_state(pipe: P
         while True:  # until the pipe is full
             os.write(pipe.writer, b"\n" * 512)
     os.set_blocking(pipe.writer, True)
-    reading = pipe.read_to_the_end(after=0.15)
-    write_until_ended(writer, 0.05)
+    reading = pipe.read_to_the_end(after_signal=True)
+    write_until_ended(writer, pipe)
     lines = [line for line in pipe.lines(reading) if line != b"\n"]
     assert names(lines) == ["state 1", "state 1"]
 
@@ -316,9 +340,7 @@ def test_termination_does_not_wait_for_a_reader_that_never_reads(
     monkeypatch.setattr(messages, "LAST_WORDS_SECONDS", 0.1)
     writer = BlockWriter()
     writer.write_message(state(1))
-    exit_code, seconds = write_until_ended(writer, 0.05)
-    assert exit_code == 143
-    assert seconds < 1
+    assert write_until_ended(writer, pipe) == 143
     assert pipe.waiting()
 
 
@@ -329,8 +351,8 @@ def test_the_process_ends_within_two_seconds_of_a_signal() -> None:
 def test_termination_while_a_state_is_written_does_not_take_it_back(pipe: Pipe) -> None:
     writer = BlockWriter()
     writer.write_message(state(1))
-    reading = pipe.read_to_the_end(after=0.15)
-    with signalled(writer, 0.05), pytest.raises(SystemExit):
+    reading = pipe.read_to_the_end(after_signal=True)
+    with signalled(writer, pipe), pytest.raises(SystemExit):
         writer.write_message(state(2, "x" * 200_000))
     assert names(pipe.lines(reading))[-1] == "state 2"
 
@@ -338,8 +360,13 @@ def test_termination_while_a_state_is_written_does_not_take_it_back(pipe: Pipe) 
 def test_a_second_signal_does_not_cut_the_last_words(pipe: Pipe) -> None:
     writer = BlockWriter()
     writer.write_message(state(1, "x" * 40_000))
-    reading = pipe.read_to_the_end(after=0.15)
-    before = signal.signal(signal.SIGALRM, lambda *_: writer.terminate(130))
+    reading = pipe.read_to_the_end(after_signal=True)
+
+    def handle(*_: object) -> None:
+        pipe.signalled.set()
+        writer.terminate(130)
+
+    before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     try:
         with pytest.raises(SystemExit) as ended:

@@ -633,7 +633,7 @@ def test_what_is_no_array_of_objects_is_an_error(body: str) -> None:
     ids=["null", "1", "text", "array", "NaN"],
 )
 def test_an_item_that_is_no_object_is_an_error_which_does_not_quote_it(item: str) -> None:
-    with pytest.raises(UnusableRecordError, match="^an item of the array is not an object$"):
+    with pytest.raises(UnusableRecordError, match=r"^an item of the array is not an object$"):
         decode(f"[{item}]")
 
 

@@ -1,4 +1,4 @@
-"""The dbt models, on PostgreSQL and on DuckDB, against the journals that were loaded."""
+"""The dbt models, on PostgreSQL, DuckDB and ClickHouse, against the journals that were loaded."""
 
 from __future__ import annotations
 
@@ -101,6 +101,11 @@ def on_postgres(path: Path, journals: Journals) -> Iterator[Query]:
         build(path, "--target", "postgres", **environment)
         with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
             yield lambda query: connection.execute(query).fetchall()
+            connection.execute(
+                'insert into tap_calltouch.requests ("siteId", "requestId", date) '
+                "values (101, 1, now() at time zone 'UTC')"
+            )
+        check_freshness(path, "--target", "postgres", **environment)
 
 
 def on_duckdb(path: Path, journals: Journals) -> Iterator[Query]:
@@ -123,7 +128,18 @@ def on_clickhouse(path: Path, journals: Journals) -> Iterator[Query]:
             host="127.0.0.1", port=server.port, database="calltouch", compress=False
         )
         with client:
-            yield lambda query: client.query(query).result_rows
+            yield lambda query: [tuple(row) for row in client.query(query).result_rows]
+        server.query(
+            "insert into tap_calltouch.requests (siteid, requestid, date) values (101, 1, now())"
+        )
+        check_freshness(path, "--target", "clickhouse", **place)
+
+
+def check_freshness(path: Path, *options: str, **environment: str) -> None:
+    """Have dbt look for the newest leads, where the newest call is old."""
+    result = dbt(path, "source", "freshness", *options, **environment)
+    assert "PASS freshness of calltouch.requests" in result.stdout, result.stdout
+    assert "ERROR STALE freshness of calltouch.calls" in result.stdout
 
 
 def load_files(path: Path, journals: Journals) -> dict[str, str]:
@@ -174,8 +190,14 @@ def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path)
                 "delete from calltouch__leads_by_day where orders > 0 and rowid = "
                 "(select min(rowid) from calltouch__leads_by_day where orders > 0)"
             )
-        result = dbt(tmp_path, "test", *options, "--select", "test_type:singular", **environment)
-        assert "ERROR=2" in result.stdout, result.stdout
+            instant = {"requests": "date", "calls": "timestamp"}[kind]
+            connection.execute(
+                f'update base_calltouch__{kind} set "{instant}" = now() + interval 1 day '
+                f"where rowid = 0"
+            )
+        found = ("--select", "test_type:singular", "test_name:not_in_future")
+        result = dbt(tmp_path, "test", *options, *found, **environment)
+        assert "ERROR=3" in result.stdout, result.stdout
 
 
 def check_requests(journal: Journal, check: Check) -> None:

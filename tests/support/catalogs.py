@@ -61,10 +61,10 @@ def _override(entry: Json, path: Path, schema: Any) -> None:
         return
     parent = at(entry["schema"], path[:-1])
     if path[-1] == ITEMS:
-        parent["items"] = schema
+        parent["items"] = {} if schema == REMOVED else schema
     elif schema == REMOVED:
         parent.get("properties", {}).pop(path[-1], None)
-    else:
+    elif "object" in parent.get("type", []):
         parent.setdefault("properties", {})[path[-1]] = schema
 
 

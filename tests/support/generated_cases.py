@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 STRANGE_NAMES = ["UTM source", "my-key", "Дата заявки", "1st", "class", "a.b", "x'y\"z", "self"]
-NEW_NAMES = ["phone_hash", "created_at", "session__ip", *STRANGE_NAMES]
+NEW_NAMES = ["phone_hash", "created_at", *STRANGE_NAMES]
 
 METADATA: list[Json] = [
     *[{"selected": False}] * 4,

