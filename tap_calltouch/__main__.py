@@ -28,14 +28,34 @@ def main() -> None:
     output, 128 and the signal's number if a signal ended it.
     """
     try:
-        TapCalltouch.cli()
+        _run()
     except BrokenPipeError:
-        # Nobody reads: keep the interpreter from writing once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # nobody reads it
         sys.exit(1)
     except (ConfigValidationError, FatalAPIError, InputError, OutputError) as error:
         TapCalltouch.logger.error("%s", error)
         sys.exit(1)
+    except OSError as error:
+        # What the SDK prints goes to standard output without the writer of messages.
+        _discard_output()
+        place = error.filename or "Standard output"
+        TapCalltouch.logger.error("%s cannot be written to: %s.", place, error.strerror)
+        sys.exit(1)
+
+
+def _run() -> None:
+    if sys.stdout is None:
+        msg = "Standard output cannot be written to: it is closed."
+        raise OutputError(msg)
+    try:
+        TapCalltouch.cli()
+    finally:
+        sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from writing once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

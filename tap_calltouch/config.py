@@ -153,12 +153,24 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             shown = "" if path[:1] == ["api_token"] else f", not {value}"
             sentence = f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
         found.setdefault(name, sentence)
+    for name, value in config.items():
+        if isinstance(value, str) and not _is_text(value):
+            found[name] = f"Setting `{name}` is not text in UTF-8."
     yield from found.values()
-    if not errors:
+    if not found:
         yield from _problems_of_meaning(config)
         yield from _problems_of_batches(config.get("batch_config"))
         if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
             yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text has no half characters, such as bytes of another encoding become."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _allowed(schema: Config, error: Any) -> str:
