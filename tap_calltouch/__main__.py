@@ -36,10 +36,13 @@ def main() -> None:
         TapCalltouch.logger.error("%s", error)
         sys.exit(1)
     except OSError as error:
-        # What the SDK prints goes to standard output without the writer of messages.
+        # Of what the SDK prints, and of the files of BATCH.
         _discard_output()
-        place = error.filename or "Standard output"
-        TapCalltouch.logger.error("%s cannot be written to: %s.", place, error.strerror)
+        place = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
+        TapCalltouch.logger.error("%s: %s.", place, error.strerror or error)
+        sys.exit(1)
+    except ImportError as error:
+        TapCalltouch.logger.error("A library is missing: %s.", error)
         sys.exit(1)
 
 

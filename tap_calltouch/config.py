@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from dotenv import dotenv_values, find_dotenv
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
+from tap_calltouch.inputs import InputError
 from tap_calltouch.moments import parse_moment
 from tap_calltouch.settings import API_URL
 
@@ -38,8 +39,16 @@ def read_environment(schema: Config, prefix: str) -> Config:
 
     Returns:
         Texts by setting; `normalize` converts them.
+
+    Raises:
+        InputError: If the file is no text.
     """
-    variables = {**dotenv_values(find_dotenv(usecwd=True)), **os.environ}
+    path = find_dotenv(usecwd=True)
+    try:
+        variables = {**dotenv_values(path), **os.environ}
+    except UnicodeDecodeError:
+        msg = f"The file {path} is not text in UTF-8."
+        raise InputError(msg) from None
     found = {name: variables.get(f"{prefix}{name.upper()}") for name in schema["properties"]}
     return {name: _as_utf8(text) for name, text in found.items() if text is not None}
 
