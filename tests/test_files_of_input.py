@@ -225,6 +225,9 @@ def test_temporary_folder_without_room_is_one_sentence(
     line = only_error(found)
     assert f"Stream {stream.name}, site 101, window 2024-01-08 to 2024-01-08: " in line
     assert problem in line
+    size = re.search("the temporary folder cannot hold the answer, ([0-9]+) bytes so far", line)
+    assert size
+    assert int(size[1]) > blocks * BLOCK
     assert "Set TMPDIR to a folder with more room." in line
     assert calls == 1
 

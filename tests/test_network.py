@@ -195,7 +195,10 @@ def test_malformed_address_of_a_proxy_is_said_at_once(
         run = REQUESTS.run(sandbox, tmp_path, environment=proxied(proxy, variable))
         assert sandbox.calls == []
     line = failed_at_once(run)
-    assert "the address of API or proxy is malformed; check `api_url` and `HTTPS_PROXY`" in line
+    assert (
+        "the address of the API or of the proxy is malformed; check `api_url` and `HTTPS_PROXY`"
+        in line
+    )
     assert "PASSWORD" not in run.stderr
 
 
