@@ -28,14 +28,37 @@ def main() -> None:
     output, 128 and the signal's number if a signal ended it.
     """
     try:
-        TapCalltouch.cli()
+        _run()
     except BrokenPipeError:
-        # Nobody reads: keep the interpreter from writing once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # nobody reads it
         sys.exit(1)
     except (ConfigValidationError, FatalAPIError, InputError, OutputError) as error:
         TapCalltouch.logger.error("%s", error)
         sys.exit(1)
+    except OSError as error:
+        # Of what the SDK prints, and of the files of BATCH.
+        _discard_output()
+        place = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
+        TapCalltouch.logger.error("%s: %s.", place, error.strerror or error)
+        sys.exit(1)
+    except ImportError as error:
+        TapCalltouch.logger.error("A library is missing: %s.", error)
+        sys.exit(1)
+
+
+def _run() -> None:
+    if sys.stdout is None:
+        msg = "Standard output cannot be written to: it is closed."
+        raise OutputError(msg)
+    try:
+        TapCalltouch.cli()
+    finally:
+        sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from writing once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

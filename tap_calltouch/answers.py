@@ -202,6 +202,8 @@ def _error(
     quoted = quote_message(_describe(text, content, is_html=is_html), token)
     message = f"{label}: the API answered {status}: {quoted}."
     if status < HTTPStatus.MULTIPLE_CHOICES:
+        if is_html:  # such as calls of a site that does not exist
+            message += " Check `site_ids` and `api_url`."
         if is_single and not text:
             return NotFoundError(message)
         # The same error may come with another status: which one was not recorded.

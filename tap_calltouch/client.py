@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from random import uniform
 from threading import Lock
@@ -275,8 +275,11 @@ def write_body(body: IO[bytes], chunk: bytes, label: str) -> None:
     """
     try:
         body.write(chunk)
+        body.flush()  # now, since a later error would come from anywhere
     except OSError as error:
         size = body.tell() + len(chunk)
+        with suppress(OSError):
+            body.close()  # which writes once more
         msg = (
             f"{label}: the temporary folder cannot hold the answer, {size} bytes so far "
             f"({error.strerror or error}). Set TMPDIR to a folder with more room."

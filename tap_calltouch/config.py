@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from dotenv import dotenv_values, find_dotenv
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
+from tap_calltouch.inputs import InputError
 from tap_calltouch.moments import parse_moment
 from tap_calltouch.settings import API_URL
 
@@ -38,8 +39,16 @@ def read_environment(schema: Config, prefix: str) -> Config:
 
     Returns:
         Texts by setting; `normalize` converts them.
+
+    Raises:
+        InputError: If the file is no text.
     """
-    variables = {**dotenv_values(find_dotenv(usecwd=True)), **os.environ}
+    path = find_dotenv(usecwd=True)
+    try:
+        variables = {**dotenv_values(path), **os.environ}
+    except UnicodeDecodeError:
+        msg = f"The file {path} is not text in UTF-8."
+        raise InputError(msg) from None
     found = {name: variables.get(f"{prefix}{name.upper()}") for name in schema["properties"]}
     return {name: _as_utf8(text) for name, text in found.items() if text is not None}
 
@@ -153,12 +162,24 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             shown = "" if path[:1] == ["api_token"] else f", not {value}"
             sentence = f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
         found.setdefault(name, sentence)
+    for name, value in config.items():
+        if isinstance(value, str) and not _is_text(value):
+            found[name] = f"Setting `{name}` is not text in UTF-8."
     yield from found.values()
-    if not errors:
+    if not found:
         yield from _problems_of_meaning(config)
         yield from _problems_of_batches(config.get("batch_config"))
         if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
             yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text has no half characters, such as bytes of another encoding become."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _allowed(schema: Config, error: Any) -> str:

@@ -154,7 +154,7 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
     except BaseException:
         body.close()
         raise
-    body.write(b"]")
+    write_body(body, b"]", f"Window {window}")
     body.seek(0)
     is_whole = totals <= {None} or totals == {len(ids)}
     return Part(window, Answer(body, min(received)), is_unique=rows == len(ids)), is_whole

@@ -319,7 +319,9 @@ def test_missing_single_request_is_not_taken_for_a_failure(
             '{"pageTotal": false}', "an object with the keys pageTotal.", id="false is not 0"
         ),
         pytest.param(message("Нет доступа"), "Нет доступа.", id="message"),
-        pytest.param("<html>", "an HTML page instead of JSON.", id="HTML"),
+        pytest.param(
+            "<html>", "an HTML page instead of JSON. Check `site_ids` and `api_url`.", id="HTML"
+        ),
     ],
 )
 def test_page_without_records_is_an_error(body: str, message: str) -> None:

@@ -10,12 +10,14 @@ import pytest
 
 from sandbox import Fault, Journal, Sandbox
 from tests.support.fault_cases import ENDS, RECOVERS, Case
-from tests.support.streams import REQUESTS
+from tests.support.streams import STREAMS
 from tests.support.tap import TOKEN, config_for, run_tap
 from tests.test_faults import run_case
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.streams import Stream
 
 SUCCESS = Case("success")
 ECHO = Case(
@@ -45,12 +47,13 @@ def forms(token: str) -> list[bytes]:
     return [text.encode() for text in texts]
 
 
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 @pytest.mark.parametrize("case", [SUCCESS, ECHO, *RECOVERS, *ENDS], ids=lambda case: case.name)
-def test_token_is_in_no_byte_of_output(case: Case, tmp_path: Path) -> None:
+def test_token_is_in_no_byte_of_output(case: Case, stream: Stream, tmp_path: Path) -> None:
     """As text and as JSON, at DEBUG."""
     path = tmp_path / "logging.yaml"
     path.write_text(LOG_CONFIG)
-    run, _ = run_case(case, REQUESTS, tmp_path, SINGER_SDK_LOG_CONFIG=str(path))
+    run, _ = run_case(case, stream, tmp_path, SINGER_SDK_LOG_CONFIG=str(path))
     output = run.stdout + run.stderr.encode()
     assert b"| DEBUG " in output
     assert b'"level":"debug"' in output
@@ -71,6 +74,17 @@ def test_token_of_any_characters_arrives_and_stays_hidden(
     assert run.records
     output = run.stdout + run.stderr.encode()
     assert not any(text in output for text in forms(str(token)))
+
+
+@pytest.mark.parametrize("blanks", [("", "\n"), ("  ", "\t "), ("", "\r\n")], ids=repr)
+def test_token_with_blanks_around_it_arrives_and_stays_hidden(
+    sandbox: Sandbox, tmp_path: Path, blanks: tuple[str, str]
+) -> None:
+    config = config_for(sandbox, api_token=TOKEN.join(blanks), end_date="2024-01-03")
+    run = run_tap(config, tmp_path, environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"})
+    assert run.returncode == 0, run.stderr
+    assert {call.params["clientApiId"] for call in sandbox.calls} == {TOKEN}
+    assert not any(text in run.stdout + run.stderr.encode() for text in forms(TOKEN))
 
 
 @pytest.mark.parametrize("token", [["secret-token"], {"secret-token": 1}], ids=["list", "object"])
