@@ -22,6 +22,7 @@ GROUPS = {
     "options": speed.options,
     "backfill": scale.backfill,
     "memory": scale.memory,
+    "modes": scale.modes,
     "growth": scale.growth,
     "startup": scale.start_up,
     "peers": speed.peers,

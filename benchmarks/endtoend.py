@@ -21,7 +21,7 @@ import psycopg
 from benchmarks.environments import executable
 from benchmarks.measure import FailedRunError, pipe
 from benchmarks.table import Line
-from benchmarks.taps import Load
+from benchmarks.taps import OPTIONS, Load
 from tests.support.meltano_project import postgres
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from benchmarks.taps import Taps
 
 Settings = dict[str, Any]
-FLAT: Settings = {"flattening_enabled": True, "flattening_max_depth": 2}
+FLAT: Settings = OPTIONS["flattening"]
 NO_CHECKS: Settings = {"use_copy": True, "validate_records": False}
 TIMES = 2
 UNIQUE = """
@@ -103,7 +103,7 @@ class _Runner:
         folder, _ = self._new()
         config = self._taps.file({"destination_path": str(folder), "do_timestamp_file": False})
         target = [executable("target-jsonl", "target-jsonl"), "--config", config]
-        files = f"read_json('{folder}/*.jsonl', filename = true)"
+        files = f"read_json('{folder}/*.jsonl', filename = true, sample_size = -1)"
         return self._into_duckdb([self._tap({}), target], folder, files)
 
     def files(self, encoding: str, **tap: Any) -> Cost:
@@ -116,7 +116,7 @@ class _Runner:
     def batches(self) -> Cost:
         """Write BATCH files, and make a table of them in DuckDB."""
         folder, _ = self._new()
-        files = f"read_json('{folder}/*.gz', filename = true)"
+        files = f"read_json('{folder}/*.gz', filename = true, sample_size = -1)"
         return self._into_duckdb([self._tap(_batch("jsonl", folder))], folder, files)
 
     def _into_duckdb(self, commands: list[list[str]], folder: Path, files: str) -> Cost:
@@ -131,7 +131,7 @@ class _Runner:
         """Write BATCH files, and make a Parquet file of them by DuckDB."""
         folder, _ = self._new()
         command = self._tap(_batch("jsonl", folder))
-        files = f"read_json('{folder}/*.gz', filename = true)"
+        files = f"read_json('{folder}/*.gz', filename = true, sample_size = -1)"
         copy = f"copy ({UNIQUE.format(source=files)}) to '{folder}/requests.parquet'"
         cost = self._twice([command], then=_sql(copy))
         self._check(duckdb.connect(), f"'{folder}/requests.parquet'")
@@ -212,7 +212,7 @@ def end_to_end(taps: Taps, *, quick: bool) -> Iterator[Line]:
     Yields:
         Lines of the table.
     """
-    load = Load(1, 999 if quick else 5999, "distinct")
+    load = Load(1, 999 if quick else 3999, "distinct")
     with postgres() as server, TemporaryDirectory() as name:
         runner = _Runner(taps, load, server, Path(name))
         for target, (peer, ours) in _ways(runner).items():
