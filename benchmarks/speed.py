@@ -111,7 +111,7 @@ def throughput(taps: Taps, *, quick: bool) -> Iterator[Line]:
     for which, start, load in (("plain", taps.plain, few), ("this", taps.ours, many)):
         cases[f"{which} tap, gzip"] = (start, load._replace(encoding="gzip"))
         cases[f"{which} tap, drifted"] = (start, load._replace(kind="drifted"))
-    results = interleave(2 if quick else 5, cases)
+    results = interleave(2 if quick else 3, cases)
     plain, ours = results["plain tap"], results["this tap"]
     for name, goal in (
         ("plain tap", ""),
