@@ -30,6 +30,8 @@ from tests.support.decoded import (
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
 
+pytestmark = pytest.mark.portable
+
 Json = dict[str, Any]
 
 PROPERTY = settings(

@@ -17,6 +17,8 @@ from tap_calltouch.maps import RecordMapper, names_in
 from tap_calltouch.structs import shape_of
 from tests.support.decoded import SCHEMA_OF, SHAPE_OF, builtins, lifelike, struct, structs
 
+pytestmark = pytest.mark.portable
+
 Json = dict[str, Any]
 
 RECORDS = structs("requests", lifelike("requests"))
