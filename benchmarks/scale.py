@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.measure import FailedRunError, Run, run
 from benchmarks.table import Line
-from benchmarks.taps import Load
+from benchmarks.taps import OPTIONS, Load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from benchmarks.taps import Taps
 
@@ -26,7 +26,7 @@ SIZES = (19_999, 99_999, 199_999)
 
 
 def _peak(took: Run) -> float:
-    """Give the peak memory of a process, if it can be told: see `run`."""
+    """Return the peak memory of a process, if it can be known: see `run`."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if took.rss <= own / (KILO if sys.platform == "darwin" else 1) * 1.024e-3:
         msg = "The benchmark itself takes more memory than what it measures"
@@ -109,6 +109,34 @@ def memory(taps: Taps, *, quick: bool) -> Iterator[Line]:
                 max(peaks) / min(peaks),
                 "<= 1.15",
             )
+
+
+def modes(taps: Taps, *, quick: bool) -> Iterator[Line]:
+    """Load a small and a large window in every mode of the tap.
+
+    Args:
+        taps: What to run.
+        quick: Run less.
+
+    Yields:
+        Lines of the table.
+    """
+    ways: dict[str, tuple[Callable[[Load], Run], str]] = {
+        name: (partial(taps.ours, **settings), "clean") for name, settings in OPTIONS.items()
+    }
+    ways["BATCH files"] = partial(taps.batched, taps.ours), "clean"
+    ways["drift"] = taps.ours, "drifted"
+    for name, (start, kind) in ways.items():
+        sizes = (SIZES[0], SIZES[0] if quick else SIZES[-1])
+        with ThreadPoolExecutor(2) as pool:
+            runs = [*pool.map(start, [Load(1, size, kind) for size in sizes])]
+        small, large = map(_peak, runs)
+        yield Line(
+            f"memory: {name}, 1 window",
+            f"peak RSS {small:.0f} MB for {sizes[0]:,} records, {large:.0f} MB for {sizes[1]:,}",
+            large / small,
+            "<= 1.15",
+        )
 
 
 def growth(taps: Taps, *, quick: bool) -> Iterator[Line]:

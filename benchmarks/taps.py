@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DAY = date(2024, 1, 1)  # that of the server's records
+OPTIONS: dict[str, dict[str, Any]] = {
+    "stream map": {"stream_maps": {"requests": {"phone": "client['phones'] and subject.upper()"}}},
+    "flattening": {"flattening_enabled": True, "flattening_max_depth": 2},
+}
 
 
 class Load(NamedTuple):

@@ -31,6 +31,8 @@ from tests.support.repetitions import times
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
 
+pytestmark = pytest.mark.portable
+
 Json = dict[str, Any]
 
 PROPERTY = settings(

@@ -18,6 +18,8 @@ from tap_calltouch.structs import shape_of
 from tests.support.decoded import SCHEMA_OF, SHAPE_OF, builtins, lifelike, struct, structs
 from tests.support.repetitions import times
 
+pytestmark = pytest.mark.portable
+
 Json = dict[str, Any]
 
 RECORDS = structs("requests", lifelike("requests"))
