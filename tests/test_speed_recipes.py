@@ -21,7 +21,6 @@ from tests.support.meltano_project import (
     SCHEMA,
     Project,
     expected,
-    postgres,
     tap_config,
     without_nulls,
 )
@@ -30,6 +29,8 @@ from tests.support.pages import blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.postgres import Database
 
 pytestmark = pytest.mark.integration
 
@@ -82,34 +83,33 @@ def flat(row: Row, schema: Row = SCHEMA, depth: int = 2, prefix: str = "") -> Ro
 
 
 def test_fastest_settings_for_postgresql_load_all_and_update(
-    tmp_path: Path, journal: Journal, sandbox: Sandbox
+    tmp_path: Path, journal: Journal, sandbox: Sandbox, database: Database
 ) -> None:
     for_tap, for_target = (yaml.safe_load(found.text) for found in blocks(PAGE, "PostgreSQL"))
-    with postgres() as server:
-        options = {
-            "sqlalchemy_url": server.get_uri(driver="psycopg"),
-            "default_target_schema": "fast",
-            **for_target["config"],
+    options = {
+        "sqlalchemy_url": database.get_uri(driver="psycopg"),
+        "default_target_schema": "fast",
+        **for_target["config"],
+    }
+    project = Project(tmp_path, sandbox, POSTGRES, options, end_date=END, site_ids=list(SITES))
+    project.tap["config"] |= for_tap["config"]
+    project.write()
+    for _ in range(2):
+        project.run()
+        with psycopg.connect(database.get_uri(), row_factory=dict_row) as connection:
+            rows = connection.execute("select * from fast.requests").fetchall()
+        assert {key_of(row): comparable(row) for row in rows} == {
+            key: flat(row) for key, row in expected(journal).items()
         }
-        project = Project(tmp_path, sandbox, POSTGRES, options, end_date=END, site_ids=list(SITES))
-        project.tap["config"] |= for_tap["config"]
-        project.write()
-        for _ in range(2):
-            project.run()
-            with psycopg.connect(server.get_uri(), row_factory=dict_row) as connection:
-                rows = connection.execute("select * from fast.requests").fetchall()
-            assert {key_of(row): comparable(row) for row in rows} == {
-                key: flat(row) for key, row in expected(journal).items()
-            }
-            assert len(rows) == len(expected(journal))
-            assert {type(row["RequestTags"]) for row in rows} <= {str, type(None)}
-            changed = change(journal)
-        with psycopg.connect(server.get_uri()) as connection:
-            found = connection.execute(
-                """select "RequestTags"::jsonb -> 0 -> 'names' ->> 0 from fast.requests"""
-                """ where "siteId" = %s and "requestId" = %s""",
-                (changed["siteId"], changed["requestId"]),
-            ).fetchone()
+        assert len(rows) == len(expected(journal))
+        assert {type(row["RequestTags"]) for row in rows} <= {str, type(None)}
+        changed = change(journal)
+    with psycopg.connect(database.get_uri()) as connection:
+        found = connection.execute(
+            """select "RequestTags"::jsonb -> 0 -> 'names' ->> 0 from fast.requests"""
+            """ where "siteId" = %s and "requestId" = %s""",
+            (changed["siteId"], changed["requestId"]),
+        ).fetchone()
     assert found == ("Ипотека,VIP",)
 
 
