@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AIRFLOW := .venv-airflow
 
-.PHONY: demo screenshot test test-airflow test-all package lint format bench docs requirements clean help
+.PHONY: demo screenshot test unit test-long test-airflow test-all package lint format bench docs requirements clean help
 
 help:
 	@echo "make demo      load a year of leads from a local API, and show them"
 	@echo "make test      run all tests"
+	@echo "make unit      run those that need no service, in less than a minute"
+	@echo "make test-long run all tests, those that draw at random with their full numbers"
 	@echo "make test-airflow  run the example for Airflow; needs redis-server"
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
 	@echo "make lint      check format, style and types"
@@ -33,8 +35,17 @@ demo: $(READY)
 screenshot: $(READY)
 	@$(BIN)/python -m demo.screenshot
 
+# Many tests wait more than they compute, so there are more workers than most machines have cores.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
+
 test: $(READY)
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(PYTEST)
+
+unit: $(READY)
+	$(PYTEST) -m "not integration"
+
+test-long: $(READY)
+	LONG_TESTS=1 $(PYTEST)
 
 # Airflow pins much that the tap does not, so it has an environment of its own.
 $(AIRFLOW)/.ready: examples/airflow/requirements.txt $(READY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import date
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from sandbox import Journal, Sandbox
 from tests.support.tap import TOKEN
@@ -53,13 +55,30 @@ def sandbox(journal: Journal) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the tree as it is."""
-    folder = tmp_path_factory.mktemp("wheel")
-    uv = Path(sys.executable).with_name("uv")
-    command = [str(uv), "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True)
-    (path,) = folder.glob("*.whl")
+def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with the package of the tree as it is, built once for all workers and inspected."""
+    base = tmp_path_factory.getbasetemp()
+    run = base if worker_id == "master" else base.parent
+    with FileLock(run / "package.lock"):
+        folder = run / "package"
+        if not folder.exists():
+            built = run / "built"
+            result = subprocess.run(
+                [ROOT / ".github" / "package.sh", built],
+                env={**os.environ, "UV": str(Path(sys.executable).with_name("uv"))},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, result.stdout + result.stderr
+            built.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(package: Path) -> Path:
+    """The wheel of the package."""
+    (path,) = package.glob("*.whl")
     return path
 
 
