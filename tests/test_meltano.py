@@ -11,7 +11,7 @@ import yaml
 from docs.render import ROOT
 from tap_calltouch.settings import SETTINGS
 from tests.support.meltano_project import BIN, finish, start_meltano
-from tests.support.tap import FLAGS, TOKEN, run_tap
+from tests.support.tap import TOKEN, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,22 +33,51 @@ VALUES: dict[str, Any] = {
     "source": "yandex",
     "medium": "cpc",
     "manager": "Вася",
-    "ani.value": "7999",
-    "ani.filter_mode": "startwith",
-    "email.value": "@yandex.ru",
-    "email.filter_mode": "contains",
-    **dict.fromkeys(FLAGS, True),
+    "ani_value": "7999",
+    "ani_filter_mode": "startwith",
+    "email_value": "@yandex.ru",
+    "email_filter_mode": "contains",
+    **{name: True for name in SETTINGS["properties"] if name.startswith("with_")},
+    "call_attribution": "0",
+    "unique_calls_only": True,
+    "target_calls_only": True,
+    "unique_target_calls_only": True,
+    "callback_calls_only": True,
     "request_numbers": [],
     "max_concurrent_requests": 2,
-    "requests_per_second": 2.5,
+    "requests_per_second": 2,
     "request_timeout": 30,
 }
-EXPECTED = {
+BOTH = {
     "clientApiId": TOKEN,
+    "bindTo": "session",
+    "withMapVisits": "true",
+    "withYandexDirect": "true",
+    "withGoogleAdwords": "true",
+    "withAttrs": "true",
+    "withCustomFields": "true",
+    "withDcm": "true",
+}
+CALLS = BOTH | {
+    "dateFrom": "02/01/2024",
+    "dateTo": "02/01/2024",
+    "page": "1",
+    "limit": "1000",
+    "withCallTags": "true",
+    "withOrders": "true",
+    "withComments": "true",
+    "withText": "true",
+    "withCallbackInfo": "true",
+    "attribution": "0",
+    "uniqueOnly": "true",
+    "targetOnly": "true",
+    "uniqTargetOnly": "true",
+    "callbackOnly": "true",
+}
+REQUESTS = BOTH | {
     "siteId": "101",
     "dateFrom": "01/02/2024",
     "dateTo": "01/02/2024",
-    "bindTo": "session",
     "subject": "Заявка",
     "keywords": "купить",
     "city": "moscow",
@@ -59,14 +88,8 @@ EXPECTED = {
     "ani.filterMode": "startwith",
     "email.value": "@yandex.ru",
     "email.filterMode": "contains",
-    "withMapVisits": "true",
     "withRequestTags": "true",
-    "withYandexDirect": "true",
-    "withGoogleAdwords": "true",
-    "withAttrs": "true",
     "withWidgetInfo": "true",
-    "withCustomFields": "true",
-    "withDcm": "true",
 }
 
 
@@ -74,8 +97,7 @@ EXPECTED = {
 @pytest.mark.parametrize("source", ["meltano.yml", "variables"])
 def test_every_setting_reaches_the_api(sandbox: Sandbox, tmp_path: Path, source: str) -> None:
     values = VALUES | {"api_url": sandbox.url}
-    known = {name.split(".")[0] for name in values}
-    assert known == set(SETTINGS["properties"]), "a new setting needs a value here"
+    assert values.keys() == SETTINGS["properties"].keys(), "a new setting needs a value here"
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     extractor = project["plugins"]["extractors"][0]
     del extractor["pip_url"], project["plugins"]["loaders"]
@@ -83,17 +105,14 @@ def test_every_setting_reaches_the_api(sandbox: Sandbox, tmp_path: Path, source:
     extractor["config"] = values if source == "meltano.yml" else {}
     (tmp_path / "meltano.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
     variables = {
-        f"TAP_CALLTOUCH_{name.upper().replace('.', '_')}": value
-        if isinstance(value, str)
-        else json.dumps(value)
+        f"TAP_CALLTOUCH_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()
     }
     arguments = ("invoke", "tap-calltouch", "--test")
     used = variables if source == "variables" else {}
     with start_meltano(tmp_path, *arguments, **used) as process:
         finish(process)
-    (call,) = sandbox.calls
-    assert call.params == EXPECTED
+    assert [call.params for call in sandbox.calls] == [CALLS, REQUESTS]
 
 
 @pytest.mark.parametrize(
