@@ -82,7 +82,7 @@ class Api:
         ignore_site: whether the site has no effect.
         ignore_dates: whether the period has no effect.
         single_as_array: whether one request comes as an array of one.
-        page_limit: how many calls a page holds at most, whatever `limit` says.
+        page_limit: how many calls a page holds at most, even if `limit` asks for more.
         empty_page_total: the `pageTotal` of no calls; None for an answer without that key.
         gzip: whether to compress for clients that accept it.
     """

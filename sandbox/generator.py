@@ -20,7 +20,7 @@ Record = dict[str, Any]
 #: How long before its request a session may have been, at most.
 SESSION_AGE = timedelta(days=21)
 
-#: The request of the vendor's page, mended, with the page's other samples.
+#: The request of the vendor's page, as valid JSON, with the page's other samples.
 SAMPLE: Record = json.loads(Path(__file__).with_name("sample.json").read_text(encoding="utf-8"))
 
 # Ids grow with the day and leave room for a busy one.

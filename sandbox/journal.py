@@ -218,5 +218,5 @@ def _shift(position: int, per_day: int) -> int:
 
 
 def vendor_sample(site: int) -> Record:
-    """Return the request of the vendor's page, mended, with the page's other samples."""
+    """Return the request of the vendor's page, as valid JSON, with the page's other samples."""
     return deepcopy(SAMPLE) | {"siteId": site}

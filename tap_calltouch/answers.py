@@ -75,7 +75,7 @@ class Answer:
 
 
 class Page(msgspec.Struct, rename="camel"):
-    """What surrounds the records of one page: whatever the API sends, of any type."""
+    """What surrounds the records of one page. Its fields may be of any type, or missing."""
 
     page_total: Any = None
     records_total: Any = None

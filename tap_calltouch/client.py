@@ -89,7 +89,7 @@ class Client:
 
         Args:
             config: The settings.
-            logger: Where waits and metrics are told.
+            logger: Where waits and metrics are logged.
         """
         self._base = str(config["api_url"]).rstrip("/")
         self._token = str(config["api_token"])

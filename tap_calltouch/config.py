@@ -54,7 +54,7 @@ def read_environment(schema: Config, prefix: str) -> Config:
 
 
 def _as_utf8(text: str) -> str:
-    """Return a text from the environment as it was typed, whatever the locale is."""
+    """Return a text from the environment as it was typed, in any locale."""
     try:
         return os.fsencode(text).decode()
     except UnicodeError:

@@ -280,7 +280,7 @@ class JournalStream(Stream):
 
     @cached_property
     def _key(self) -> str:
-        """The replication key of the bookmark, whatever a catalog calls the replication key."""
+        """The replication key of the bookmark, even if a catalog names another column."""
         return str(type(self).replication_key)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Singer messages to stdout: whole lines in large blocks, whatever signal arrives."""
+"""Singer messages to stdout: whole lines in large blocks, even when a signal arrives."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
 
 def _open_output(descriptor: int) -> tuple[int, int]:
-    """Tell where to write, and how much at a time, so that no write blocks for long."""
+    """Return where to write, and how much at a time, so that no write blocks for long."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return descriptor, 2 * BLOCK_SIZE

@@ -29,7 +29,7 @@ _split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Identity(NamedTuple):
-    """The columns that the tap itself needs, whatever a catalog makes of them.
+    """The columns that the tap itself needs, even if a catalog changes or drops them.
 
     Attributes:
         site: Name of the column with the site's id.

@@ -29,7 +29,7 @@ _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
 
 class _Anything(type):
-    """The type of types that msgspec leaves to its `dec_hook`, whatever that returns."""
+    """The type of types that msgspec leaves to its `dec_hook`, which may return anything."""
 
     def __instancecheck__(cls, _value: object) -> bool:
         return True
