@@ -83,8 +83,6 @@ class JournalStream(Stream):
     def _scope(self) -> Scope:
         return Scope.of(self.config, self._started)
 
-    # What the SDK asks of a stream.
-
     @property
     @override
     def partitions(self) -> list[dict[str, Any]] | None:
@@ -240,8 +238,6 @@ class JournalStream(Stream):
         if not self.config.get("batch_config"):
             # With BATCH, the SDK writes it after the next file, which may hold these records.
             self._state_writer.write_state(self.tap_state)
-
-    # What a sync needs to know.
 
     def _site(self, site: int | None) -> Site:
         label = f"Stream {self.name}" + ("" if site is None else f", site {site}")
