@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import CallJournal, Fault, Journal, Sandbox, is_later_page
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with
+from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with, warnings_in
 from tests.support.tap import TOKEN, config_for, run_tap
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_pages_are_read_one_after_the_other(
     assert run.returncode == 0, run.stderr
     assert CALLS.keys(run.records) == [(101, row) for row in range(number)]
     assert asked == [(str(page), "1000") for page in range(1, calls + 1)]
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
 
 
 @pytest.mark.parametrize("total", [0, 1, None])
@@ -117,7 +117,7 @@ def test_window_is_read_again_if_the_journal_moved_between_pages(
     assert CALLS.keys(run.records) == CALLS.keys(left)
     assert len(left) == 45 + (times if kind == "arrive" else -times)
     assert asked == ["1", "2", "3", "4", "5"] * (times + 1)
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
     assert CALLS.bookmark(run.states[-1]) == END
 
 
@@ -139,7 +139,7 @@ def test_journal_that_moves_all_the_time_loses_and_doubles_nothing(
     assert set(before) & set(left) <= set(found)
     assert set(found) <= set(before) | set(left)
     assert asked.count("1") == 3
-    (warning,) = lines_with(run, "WARNING")
+    (warning,) = warnings_in(run)
     assert "Stream calls, site 101, window 2024-01-08 to 2024-01-08: The journal moved" in warning
     assert CALLS.bookmark(run.states[-1]) == END
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with
+from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with, warnings_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ def test_api_that_ignores_dates_loads_nothing_many_times(stream: Stream, tmp_pat
         made = datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
         near = sum(border - DAY <= made < border + DAY for border in borders)
         assert times[101, record[stream.key]] == 1 + near
-    assert len(lines_with(run, "WARNING", "dated outside the window, which are left out")) == 1
+    assert len(warnings_in(run, "dated outside the window, which are left out")) == 1
     windows = lines_with(run, "DEBUG", "rows came")
     assert len(windows) == 4
     for line in windows:
@@ -115,7 +115,7 @@ def test_rows_of_other_sites_are_left_out_with_one_warning_for_each_site(
         run = stream.run(sandbox, tmp_path, site_ids=[101, 202])
         whole = stream.records(sandbox)
     assert stream.keys(run.records) == stream.keys(whole)
-    warnings = lines_with(run, "WARNING", "holds records of other sites, which are left out")
+    warnings = warnings_in(run, "holds records of other sites, which are left out")
     assert sorted(re.findall(r"site (\d+)", " ".join(warnings))) == ["101", "202"]
 
 
@@ -135,7 +135,7 @@ def test_answers_that_the_api_caps_are_completed_by_their_halves(tmp_path: Path)
         calls = len(sandbox.calls)
     assert run.returncode == 0, run.stderr
     assert REQUESTS.keys(run.records) == REQUESTS.keys(records)
-    half, whole = lines_with(run, "WARNING")
+    half, whole = warnings_in(run)
     assert "window 2024-01-11 to 2024-01-14: the API caps its answers" in half
     assert "window 2024-01-08 to 2024-01-14: the API caps its answers" in whole
     assert "sent 1000 records and left out at least 1016," in whole
@@ -160,7 +160,7 @@ def test_whole_answer_of_a_thousand_rows_is_no_cap(tmp_path: Path) -> None:
     with REQUESTS.sandbox(records) as sandbox:
         run = REQUESTS.run(sandbox, tmp_path, **ONE_WEEK)
     assert REQUESTS.keys(run.records) == REQUESTS.keys(records)
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
 
 
 def test_capped_answer_that_cannot_be_halved_is_a_warning(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_capped_answer_that_cannot_be_halved_is_a_warning(tmp_path: Path) -> Non
     with REQUESTS.sandbox(records, row_cap=1000) as sandbox:
         run = REQUESTS.run(sandbox, tmp_path, **hour)
     assert len(run.records) == 1000
-    (warning,) = lines_with(run, "WARNING")
+    (warning,) = warnings_in(run)
     assert "window 2024-01-08 00:00:00 to 2024-01-08 01:00:00" in warning
     assert "1000 records" in warning
 
@@ -182,7 +182,7 @@ def test_pages_may_be_of_any_size(tmp_path: Path) -> None:
         calls = len(sandbox.calls)
     assert CALLS.keys(run.records) == CALLS.keys(whole)
     assert calls == -(-len(whole) // 7)
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
 
 
 # Dates in another unit.
@@ -229,7 +229,7 @@ def test_one_record_of_an_impossible_date_is_left_out_with_a_warning(
         run = stream.run(sandbox, tmp_path, bind_to=bind_to)
     assert run.returncode == 0
     assert len(run.records) == len(whole.records) - 1
-    (warning,) = lines_with(run, "WARNING", "which are left out")
+    (warning,) = warnings_in(run, "which are left out")
     assert "dated before 2000" in warning
     assert len(lines_with(run, "DEBUG", "1 left out (dated before 2000)")) == 1
 

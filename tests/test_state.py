@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with
+from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with, warnings_in
 from tests.support.tap import config_for, run_tap
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_state_of_one_stream_leaves_the_other_at_its_start(stream: Stream, tmp_p
         days = [asked.days(call)[0] for call in calls if call.journal == asked.name]
         assert min(days) == date(2024, 1, first)
         assert asked.bookmark(run.states[-1]) == END
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
 
 
 # States that are not ours.
@@ -210,7 +210,7 @@ def test_earlier_bookmark_counts_if_a_site_has_two(
     run, first = run_from(stream, tmp_path, state)
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 19)
-    (warning,) = lines_with(run, "WARNING")
+    (warning,) = warnings_in(run)
     assert f"two bookmarks of stream {stream.name}, site 101; the earlier one counts" in warning
     assert run.states[-1] == stream.state(END)
 
@@ -224,7 +224,7 @@ def test_sites_named_now_and_not_before_are_a_warning(
     run, first = run_from(REQUESTS, tmp_path, REQUESTS.state(BOOKMARK, site), site_ids=site_ids)
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 1)
-    (warning,) = lines_with(run, "WARNING")
+    (warning,) = warnings_in(run)
     assert "bookmarks with and without `site_ids` are kept apart" in warning
     assert "Everything is loaded again." in warning
 
@@ -235,7 +235,7 @@ def test_site_that_is_new_is_no_warning(stream: Stream, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 1)
     assert "(no bookmark)" in run.stderr
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
     assert stream.bookmark(run.states[-1], 101) == END
     assert stream.bookmark(run.states[-1], 202) == BOOKMARK
 

@@ -18,6 +18,7 @@ from tests.support.streams import (
     STREAMS,
     Stream,
     lines_with,
+    warnings_in,
 )
 from tests.support.tap import TOKEN, config_for, run_tap
 
@@ -372,7 +373,7 @@ def test_requests_load_by_number_and_an_unknown_one_is_a_warning(
         run = REQUESTS.run(sandbox, tmp_path, state, site_ids=None, request_numbers=numbers)
     assert run.returncode == 0, run.stderr
     assert [item["requestId"] for item in run.records] == [record["requestId"], other["requestId"]]
-    (warning,) = lines_with(run, "WARNING")
+    (warning,) = warnings_in(run)
     assert "The API does not know request 'no such'." in warning
     assert run.states[-1] == state
 
@@ -534,7 +535,7 @@ def test_connection_test_says_in_plain_words_what_came(stream: Stream, tmp_path:
         "Filled in some: comments. Empty in all: "
     ) in line
     assert {"mapVisits", "attrs", "dcm"} <= set(line.split("Empty in all: ")[1].split(", "))
-    assert lines_with(run, "WARNING") == []
+    assert warnings_in(run) == []
 
 
 @each_stream

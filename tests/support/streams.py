@@ -174,3 +174,8 @@ def discover() -> dict[str, Any]:
 def lines_with(run: Run, *texts: str) -> list[str]:
     """Return the lines of a log that hold all of these texts."""
     return [line for line in run.stderr.splitlines() if all(text in line for text in texts)]
+
+
+def warnings_in(run: Run, *texts: str) -> list[str]:
+    """Return the tap's own warnings that hold all of these texts, not those of its libraries."""
+    return lines_with(run, "| WARNING  | tap-calltouch", *texts)
