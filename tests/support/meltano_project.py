@@ -106,6 +106,7 @@ class Project:
         """
         self.path = path
         self.loader = loader.name
+        self.packages = loader.pip_url
         self.content: Config = {
             **SETTINGS,
             "plugins": {
@@ -139,11 +140,9 @@ class Project:
         (entry,) = yaml.safe_load(blocks("docs/targets.md", heading)[0].text)["plugins"]["loaders"]
         (own,) = self.content["plugins"]["loaders"]
         assert entry["name"] == own["name"]
-        assert own["pip_url"].startswith(entry["pip_url"])
+        assert self.packages.startswith(entry.pop("pip_url"))
         assert config.keys() <= entry["config"].keys()
-        # Meltano would install anew what differs in these.
-        installed = {key: own[key] for key in ("pip_url", "python") if key in own}
-        entry |= {**installed, "config": entry["config"] | config}
+        entry |= {"executable": own["executable"], "config": entry["config"] | config}
         self.content["plugins"]["loaders"] = [entry]
         self.write()
 
