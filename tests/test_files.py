@@ -1,4 +1,4 @@
-"""Files: JSON lines, CSV and Parquet, loaded by Meltano and read back with DuckDB."""
+"""Files: JSON lines, CSV and Parquet, loaded through a pipe and read back with DuckDB."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from tests.support.meltano_project import (
     JSONL,
     S3,
     SCHEMAS,
-    Project,
     expected,
     install,
+    pipe,
     stream_of,
+    tap_config,
 )
 from tests.support.rows import rows_of
 
@@ -43,7 +44,7 @@ def load(path: Path, loader: Loader, config: Config, **settings: Any) -> dict[st
     journals = requests_journal, requests_journal.calls(per_day=4)
     with Sandbox(*journals) as sandbox:
         settings = {"site_ids": SITES, "end_date": "2024-02-06", **settings}
-        Project(path, sandbox, loader, config, **settings).run()
+        pipe(path, loader, config, tap_config(sandbox, **settings))
     return {stream_of(journal): expected(journal) for journal in journals}
 
 

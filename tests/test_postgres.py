@@ -22,7 +22,9 @@ from tests.support.meltano_project import (
     Project,
     expected,
     key_of,
+    pipe,
     stream_of,
+    tap_config,
 )
 from tests.support.pages import blocks
 from tests.support.rows import rows_of
@@ -180,13 +182,12 @@ def test_pipelinewise_target_loads_twice_without_doubling(
         "default_target_schema": "pipelinewise",
     }
     with Sandbox(journal, calls) as sandbox:
-        settings = {"site_ids": list(SITES), "end_date": "2024-02-04"}
-        pipeline = Project(tmp_path, sandbox, PIPELINEWISE, config, **settings)
+        settings = tap_config(sandbox, site_ids=list(SITES), end_date="2024-02-04")
         changed = journal.records()[1]
         manager, changed["manager"] = changed["manager"], "Прежний"
-        pipeline.run()
+        pipe(tmp_path, PIPELINEWISE, config, settings)
         changed["manager"] = manager
-        pipeline.run()
+        pipe(tmp_path, PIPELINEWISE, config, settings)
     for loaded in (journal, calls):
         # It makes nulls of empty texts.
         wanted = {
