@@ -2,6 +2,7 @@
 # Tests the tap against the newest or the oldest versions of what it needs, in a new environment:
 # .github/unit.sh 3.12 lowest-direct [PATH OF THE INTERPRETER]
 # Runs the tests that need no service; elsewhere than on Linux only those that run on every system.
+# OVERRIDE='singer-sdk>=0.55.0a0' tries a version that pyproject.toml does not allow yet.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1
@@ -14,10 +15,16 @@ marker="not integration"
 
 venv=.venv-$version-$resolution
 "$uv" venv --quiet --clear --python "$python" "$venv"
+override=()
+if [ -n "${OVERRIDE:-}" ]; then
+  echo "$OVERRIDE" > "$venv/override.txt"
+  override=(--override "$venv/override.txt" --prerelease allow)
+fi
 # Only the tap's own requirements may be old: its tests may have what they like.
-"$uv" pip compile --quiet --python "$venv" --resolution "$resolution" \
+"$uv" pip compile --quiet --python "$venv" --resolution "$resolution" ${override[@]+"${override[@]}"} \
   --output-file "$venv/constraints.txt" pyproject.toml
 "$uv" pip install --quiet --python "$venv" --constraint "$venv/constraints.txt" \
+  ${override[@]+"${override[@]}"} \
   --group unit --editable .
 bin=$venv/bin
 [ -d "$bin" ] || bin=$venv/Scripts
