@@ -2,7 +2,8 @@
 
 Imports are most of what a short run costs, and the tests run the tap hundreds of times. What is
 forked is a process like any other: it has its own id, signals, standard streams, environment and
-working directory, and its interpreter ends in the usual way, with the exit code of the tap.
+working directory, and it ends as any does: threads are waited for, exit handlers run, streams are
+flushed. Only the last step is left out, in which the interpreter takes its modules apart.
 
 This process has no threads, so it can be forked safely. Each message on its socket is a `Request`;
 it ends when the other side closes the socket.
@@ -10,6 +11,7 @@ it ends when the other side closes the socket.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import pkgutil
@@ -19,11 +21,10 @@ import sys
 import time
 from contextlib import suppress
 from importlib import import_module
+from importlib.metadata import version
 from typing import NamedTuple
 
 import tap_calltouch
-from tap_calltouch import client
-from tap_calltouch.__main__ import main
 
 
 class Request(NamedTuple):
@@ -101,6 +102,8 @@ def prepare() -> None:
     CLOCK_OFFSET makes the clock wrong by so many seconds. PACE_MARGIN is what the tap multiplies
     the time between two calls with.
     """
+    from tap_calltouch import client  # noqa: PLC0415
+
     client.FIRST_WAIT_SECONDS = 0.02  # type: ignore[assignment]
     if margin := os.environ.get("PACE_MARGIN"):
         client.Pace.MARGIN = float(margin)
@@ -109,10 +112,32 @@ def prepare() -> None:
         time.time = lambda: right() + float(offset)
 
 
+def run(ending: dict[str, int]) -> None:
+    """Run the tap, and say with which code to end."""
+    from tap_calltouch.__main__ import main  # noqa: PLC0415
+
+    try:
+        main()
+    except SystemExit as error:
+        ending["code"] = error.code if isinstance(error.code, int) else int(bool(error.code))
+        raise
+
+
+def end(ending: dict[str, int]) -> None:
+    """End this process at once."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(ending["code"])
+
+
 if __name__ == "__main__":
+    ending = {"code": 1}  # as after an error that nobody caught
+    # The handler that is registered first runs last, so register it before imports do the same.
+    atexit.register(end, ending)
     for module in pkgutil.iter_modules(tap_calltouch.__path__, "tap_calltouch."):
         import_module(module.name)
+    version("singer-sdk")  # a run imports what this does
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     become(serve(socket.socket(fileno=int(sys.argv[1]))))
     prepare()
-    main()
+    run(ending)
