@@ -299,7 +299,7 @@ def test_generated_cases_give_what_a_plain_tap_gives(
 
 @pytest.mark.parametrize("table", HAND_MADE)
 def test_plain_tap_is_no_different_from_itself(table: str, sandbox: Sandbox) -> None:
-    for case in HAND_MADE[table].values():
+    for case in list(HAND_MADE[table].values())[:: times(5, 1)]:
         first, second = (run_plain(case, sandbox, AsMeant) for _ in range(2))
         assert not differences(case, first, second, is_refusal)
 
