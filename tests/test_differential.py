@@ -75,7 +75,7 @@ REFUSALS = {
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
-DEFAULT_CASES = times(60, 300)
+DEFAULT_CASES = 300
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
 GENERATED = settings(
     max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),
