@@ -61,11 +61,11 @@ ratios. Wall time is that of the whole process. Records are of about 4 KB, with 
 def interpreter() -> str:
     """Describe the interpreter: how it was built matters more than its version."""
     options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    # Debian's is optimised by profile too, by its own rules and without this option.
     is_optimised = "--enable-optimizations" in options
-    build = "with" if is_optimised else "without"
-    name = f"{platform.python_implementation()} {platform.python_version()}"
-    lto = " and link-time optimisation" if "--with-lto" in options else ""
-    return f"{name}, built {build} profile-guided optimisation{lto}"
+    build = f"configured {'with' if is_optimised else 'without'} --enable-optimizations"
+    version = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{version}, {build}, {platform.python_compiler()}"
 
 
 def main() -> None:
