@@ -47,7 +47,7 @@ def main() -> None:
         pipeline.extract(resource)
 
 
-# The fastest of each destination.
+# Of the formats that a destination takes, one that is loaded in bulk.
 _FORMATS = {"postgres": "csv", "duckdb": "parquet", "filesystem": "parquet"}
 
 
