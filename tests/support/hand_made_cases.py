@@ -180,6 +180,12 @@ SCHEMAS: dict[str, Changes] = {
     "a union with an object of some keys": schemas(
         client={"type": ["object", "string", "null"], "properties": {"fio": {"type": "string"}}}
     ),
+    "an item of an array as a union, with an object as a text": Changes(
+        schemas={
+            ("orders", "[]", "session"): {"type": "string"},
+            ("orders", "[]"): {"type": ["string", "object", "array", "null"]},
+        }
+    ),
     "additionalProperties: true beside what is not selected": Changes(
         keywords={(): {"additionalProperties": True}, ("session",): {"additionalProperties": True}},
         metadata={("client",): {"selected": False}, ("session", "ip"): {"selected": False}},

@@ -30,7 +30,8 @@ def with_keys_of(schema: Json, value: Any) -> Any:
     """Give objects the keys of their schema, in its order, null where the answer lacks them."""
     if type_of(schema) == "array" and isinstance(value, list):
         return [with_keys_of(schema.get("items", {}), item) for item in value]
-    if type_of(schema) == "object" and isinstance(value, dict) and "properties" in schema:
+    is_object = type_of(schema) in {"object", "any"} and isinstance(value, dict)
+    if is_object and "properties" in schema:
         known = schema["properties"]
         others = value if schema.get("additionalProperties") else {}
         return {name: with_keys_of(field, value.get(name)) for name, field in known.items()} | {
@@ -44,6 +45,8 @@ def cleaned(schema: Json, value: Any) -> Any:
     kind = type_of(schema)
     if value is None:
         return None
+    if kind == "any" and "properties" in schema and isinstance(value, dict):
+        kind = "object"  # one of several types, and what the schema says of an object holds
     if kind == "object" and isinstance(value, dict):
         fields, others = schema.get("properties", {}), schema.get("additionalProperties")
         others = others if isinstance(others, dict) else {}
