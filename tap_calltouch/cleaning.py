@@ -78,7 +78,7 @@ class Cleaner:
         self._factor = UNITS[unit]
         self._drift = drift
 
-    def clean(self, value: Any, shape: Shape, path: str) -> Any:  # noqa: PLR0911 - a table of kinds
+    def clean(self, value: Any, shape: Shape, path: str) -> Any:
         """Fit a value to a shape.
 
         Args:
@@ -93,12 +93,7 @@ class Cleaner:
             return None
         try:
             if shape.kind == "object":
-                return self._clean_object(_expect(dict, value), shape, f"{path}.")
-            if shape.kind == "map":
-                return {
-                    self.clean(name, _TEXT, path): self.clean(item, shape.items or ANY, path)
-                    for name, item in _expect(dict, value).items()
-                }
+                return self.clean_object(_expect(dict, value), shape, path)
             if shape.kind == "array":
                 items = _expect(list, value)
                 return [self.clean(item, shape.items or ANY, f"{path}[]") for item in items]
@@ -118,22 +113,20 @@ class Cleaner:
             self._drift.converted[path] += 1
         return cleaned
 
-    def clean_record(self, record: dict[str, Any], shape: Shape) -> dict[str, Any]:
-        """Fit a whole record to the shape of an object."""
-        return self._clean_object(record, shape, "")
-
-    def _clean_object(self, value: dict[str, Any], shape: Shape, prefix: str) -> dict[str, Any]:
-        if not shape.is_open:
-            return {
-                name: self.clean(value.get(name), field, prefix + name)
-                for name, field in shape.fields.items()
-            }
-        kept = _without(value, shape.deselected)
+    def clean_object(self, value: dict[str, Any], shape: Shape, path: str = "") -> dict[str, Any]:
+        """Fit an object to the shape of one; see `clean`."""
+        prefix = f"{path}." if path else ""
         cleaned = {
-            _to_string(name): self.clean(item, shape.fields.get(name, ANY), prefix + name)
-            for name, item in kept.items()
+            name: self.clean(value.get(name), field, prefix + name)
+            for name, field in shape.fields.items()
         }
-        return cleaned | {name: None for name in shape.fields if name not in cleaned}
+        if shape.items:
+            others = _without(value, shape.deselected)
+            cleaned |= {
+                self.clean(name, _TEXT, path): self.clean(others[name], shape.items, path)
+                for name in others.keys() - shape.fields.keys()
+            }
+        return cleaned
 
 
 def _expect(expected: type[Value], value: Any) -> Value:

@@ -59,7 +59,7 @@ class _Node:
         for number, (name, field) in enumerate(shape.fields.items()):
             attribute = f"f{number}"
             column = _column(stream_map, (*path, name))
-            is_split = field.kind == "object" and not is_last
+            is_split = field.kind == "object" and not field.items and not is_last
             # The SDK writes an object whole if another field has made a column of its name.
             if is_split == (column in stream_map.transformed_schema["properties"]):
                 raise UnknownColumnError(column)

@@ -42,7 +42,7 @@ class RecordMapper:
         self._names = tuple(shape.fields)
         self._definitions = definitions or {}
         used = names_in(_texts_in(self._definitions))
-        is_nested = {"object", "array", "map", "any"}
+        is_nested = {"object", "array", "any"}
         self._to_convert = [
             name
             for name, field in shape.fields.items()

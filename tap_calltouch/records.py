@@ -187,7 +187,7 @@ class RecordDecoder:
         if not isinstance(item, dict):
             msg = "an item of the array is not an object"
             raise UnusableRecordError(msg)
-        record = self._cleaner.clean_record(item, self._shape)
+        record = self._cleaner.clean_object(item, self._shape)
         record |= {name: value for name, value in self._defaults.items() if record[name] is None}
         for name in self._required:
             if record[name] is None:

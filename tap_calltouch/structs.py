@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 Breadcrumb = tuple[str, ...]
-Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "array", "map", "any"]
+Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "array", "any"]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
@@ -51,27 +51,26 @@ class Shape:
     """What a value may be, beside null.
 
     Attributes:
-        kind: An object has the fields that are listed, a map any.
+        kind: Its type, or `any`.
         fields: The fields of an object, by name.
-        items: What an array or a map holds; of a value of any type, what an object is.
-        is_open: Whether an object keeps fields that are not listed.
-        deselected: Paths of such fields that the user deselected.
+        items: What an array holds, or an object beside its fields, which else drops what they do
+            not list; of a value of any type, what an object is.
+        deselected: Paths of fields that the user deselected and `fields` cannot know.
     """
 
     kind: Kind
     fields: Mapping[str, Shape] = field(default_factory=dict)
     items: Shape | None = None
-    is_open: bool = False
     deselected: frozenset[tuple[str, ...]] = frozenset()
 
     @property
     def is_typed(self) -> bool:
-        """Whether msgspec can decode it: no object in it is open or has an impossible name."""
+        """Whether msgspec can decode it: it has no type for fields beside others."""
         names = "".join(self.fields)
+        is_free = self.kind == "any" or (self.kind == "object" and self.items)
         return (
-            not self.is_open
-            and not self.deselected
-            and not (self.kind == "any" and self.items)
+            not (is_free and self.deselected)
+            and not (self.items and (self.fields or self.kind == "any"))
             and not any(char in '"\\' or char < " " for char in names)
             and all(inner.is_typed for inner in self.fields.values())
             and (self.items is None or self.items.is_typed)
@@ -82,7 +81,7 @@ ANY = Shape("any")
 _Integer = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 
 
-def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table of kinds
+def shape_of(schema: Schema, own: Schema) -> Shape:
     """Read a schema.
 
     Args:
@@ -96,8 +95,7 @@ def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table o
     kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    others = schema.get("additionalProperties")
-    has_inner = "properties" in schema or isinstance(others, dict)
+    has_inner = "properties" in schema or isinstance(schema.get("additionalProperties"), dict)
     says_nothing = not has_inner and (kind == "any" or "items" not in schema)
     if says_nothing and kind in {"any", _type_of(own)} and _has_instants(own):
         return _shape_of_instants(own)
@@ -108,14 +106,13 @@ def shape_of(schema: Schema, own: Schema) -> Shape:  # noqa: PLR0911 - a table o
         # One of several types; what stands here of an object holds for one.
         return Shape("any", items=shape_of({**schema, "type": "object"}, own))
     if kind != "object":
-        return Shape(kind, deselected=deselected if kind == "any" else frozenset())
-    if "properties" not in schema and not deselected:
-        return Shape("map", items=shape_of(others if isinstance(others, dict) else {}, {}))
+        return Shape(kind, deselected=deselected)
+    others = schema.get("additionalProperties") or "properties" not in schema
     known = own.get("properties", {})
     properties = schema.get("properties", {})
     fields = {name: shape_of(inner, known.get(name, {})) for name, inner in properties.items()}
-    is_open = bool(others) or "properties" not in schema
-    return Shape("object", fields, is_open=is_open, deselected=deselected)
+    items = shape_of(others if isinstance(others, dict) else {}, {}) if others else None
+    return Shape("object", fields, items, deselected)
 
 
 def select(schema: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb = ()) -> Schema:
@@ -160,7 +157,7 @@ def _shape_of_instants(own: Schema) -> Shape:
         for name, inner in own["properties"].items()
         if _has_instants(inner)
     }
-    return Shape("object", fields, is_open=True)
+    return Shape("object", fields, items=ANY)
 
 
 def _type_of(schema: Schema) -> str:
@@ -213,10 +210,10 @@ def struct_type(
 def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
     if path in drifting:
         return _Anything(path, (Drifting,), {"path": path, "shape": shape})
+    if shape.kind == "object" and shape.items:
+        return dict[str, _python_type(shape.items, (), path) | None]  # type: ignore[misc]
     if shape.kind == "object":
         return struct_type(shape, drifting=drifting, prefix=f"{path}.")
-    if shape.kind == "map":
-        return dict[str, _python_type(shape.items or ANY, (), path) | None]  # type: ignore[misc]
     if shape.kind == "array":
         return list[_python_type(shape.items or ANY, drifting, f"{path}[]") | None]  # type: ignore[misc]
     return {

@@ -103,16 +103,13 @@ def values_of(shape: Shape) -> SearchStrategy[Any]:
         "integer": INTEGERS,
     }
     anything = st.text(max_size=5) | INTEGERS | st.lists(st.booleans()) | st.just({"a": "б"})
-    if shape.kind == "object":
-        values: SearchStrategy[Any] = records_of(shape)
-    elif shape.kind in {"array", "map"}:
-        items = values_of(shape.items) if shape.items else anything
-        is_array = shape.kind == "array"
-        values = (
-            st.lists(items, max_size=2)
-            if is_array
-            else st.dictionaries(st.text(max_size=3), items, max_size=2)
-        )
+    items = values_of(shape.items) if shape.items else anything
+    if shape.kind == "object" and shape.items:
+        values: SearchStrategy[Any] = st.dictionaries(st.text(max_size=3), items, max_size=2)
+    elif shape.kind == "object":
+        values = records_of(shape)
+    elif shape.kind == "array":
+        values = st.lists(items, max_size=2)
     else:
         values = simple.get(shape.kind, anything)
     return st.none() | values

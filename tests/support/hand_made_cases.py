@@ -186,6 +186,19 @@ SCHEMAS: dict[str, Changes] = {
             ("orders", "[]"): {"type": ["string", "object", "array", "null"]},
         }
     ),
+    "an item of an array whose other fields are integers": Changes(
+        schemas={
+            ("orders", "[]", "orderId"): {"type": "string"},
+            ("orders", "[]"): {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": ["integer", "null"]},
+            },
+        }
+    ),
+    "an object as a text, without what is not selected": Changes(
+        schemas={("client",): {"type": "string"}},
+        metadata={("client", "fio"): {"selected": False}},
+    ),
     "additionalProperties: true beside what is not selected": Changes(
         keywords={(): {"additionalProperties": True}, ("session",): {"additionalProperties": True}},
         metadata={("client",): {"selected": False}, ("session", "ip"): {"selected": False}},
