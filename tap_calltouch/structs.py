@@ -78,7 +78,6 @@ class Shape:
 
 
 ANY = Shape("any")
-_Integer = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 
 
 def shape_of(schema: Schema, own: Schema) -> Shape:
@@ -95,24 +94,28 @@ def shape_of(schema: Schema, own: Schema) -> Shape:
     kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    has_inner = "properties" in schema or isinstance(schema.get("additionalProperties"), dict)
-    says_nothing = not has_inner and (kind == "any" or "items" not in schema)
-    if says_nothing and kind in {"any", _type_of(own)} and _has_instants(own):
-        return _shape_of_instants(own)
-    deselected = frozenset(schema.get("x-deselected", ()))
+    properties, others = schema.get("properties"), schema.get("additionalProperties")
+    if kind == "any" and properties is None and not others and _has_instants(own):
+        kind = _type_of(own)
     if kind == "array":
         return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
-    if kind == "any" and "properties" in schema:
+    if kind == "any" and properties is not None:
         # One of several types; what stands here of an object holds for one.
         return Shape("any", items=shape_of({**schema, "type": "object"}, own))
+    deselected = frozenset(schema.get("x-deselected", ()))
     if kind != "object":
         return Shape(kind, deselected=deselected)
-    others = schema.get("additionalProperties") or "properties" not in schema
     known = own.get("properties", {})
-    properties = schema.get("properties", {})
-    fields = {name: shape_of(inner, known.get(name, {})) for name, inner in properties.items()}
-    items = shape_of(others if isinstance(others, dict) else {}, {}) if others else None
-    return Shape("object", fields, items, deselected)
+    listed = properties or {}
+    fields = {name: shape_of(inner, known.get(name, {})) for name, inner in listed.items()}
+    if not others and properties is not None:
+        return Shape("object", fields)
+    other = others if isinstance(others, dict) else {}
+    for name in known.keys() - listed.keys():
+        if (name,) not in deselected and _has_instants(known[name]):
+            below = [path[1:] for path in deselected if path[0] == name]
+            fields[name] = shape_of({**other, "x-deselected": below}, known[name])
+    return Shape("object", fields, shape_of(other, {}), deselected)
 
 
 def select(schema: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb = ()) -> Schema:
@@ -144,20 +147,6 @@ def select(schema: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb = (
     ]
     copy = {**schema, "properties": selected} if "properties" in schema else {**schema}
     return copy | ({"x-deselected": deselected} if deselected else {})
-
-
-def _shape_of_instants(own: Schema) -> Shape:
-    """Return the shape of a value of which only the instants are known."""
-    if own.get("format") == "date-time":
-        return Shape("instant")
-    if _type_of(own) == "array":
-        return Shape("array", items=_shape_of_instants(own["items"]))
-    fields = {
-        name: _shape_of_instants(inner)
-        for name, inner in own["properties"].items()
-        if _has_instants(inner)
-    }
-    return Shape("object", fields, items=ANY)
 
 
 def _type_of(schema: Schema) -> str:

@@ -177,6 +177,18 @@ def test_shape_of_a_schema_without_instants(schema: Any, shape: Shape) -> None:
             record({"created": WHEN}, ANY),
             id="a free-form object keeps its instants",
         ),
+        pytest.param(
+            "order",
+            {"properties": {"sum": {"type": "number"}}, "additionalProperties": True},
+            record({"sum": NUMBER, "created": WHEN}, ANY),
+            id="an open object keeps its instants",
+        ),
+        pytest.param(
+            "order",
+            {"type": "object", "x-deselected": [("created",), ("sum",)]},
+            Shape("object", items=ANY, deselected=frozenset({("created",), ("sum",)})),
+            id="a free-form object without its instants",
+        ),
         pytest.param("plain", {"type": "object"}, Shape("object", items=ANY), id="a map"),
         pytest.param(
             "order",

@@ -195,6 +195,22 @@ SCHEMAS: dict[str, Changes] = {
             },
         }
     ),
+    "an instant that an open object does not list": Changes(
+        schemas={
+            ("orders", "[]"): {
+                "type": ["object", "null"],
+                "properties": {"orderId": {"type": "string"}},
+                "additionalProperties": True,
+            }
+        }
+    ),
+    "a free-form object with instants, without what is not selected": Changes(
+        schemas={("order",): {"type": ["object", "null"]}},
+        metadata={("order", "sum"): {"selected": False}},
+    ),
+    "an array as a text, with items of another type": schemas(
+        orders={"type": "string", "items": {"type": "integer"}}
+    ),
     "an object as a text, without what is not selected": Changes(
         schemas={("client",): {"type": "string"}},
         metadata={("client", "fio"): {"selected": False}},

@@ -123,9 +123,10 @@ def with_types(schema: Json) -> Json:
 def takes_instant(schema: Json, path: str) -> bool:
     """Return whether a schema allows a text at a path such as `orders.dateCreated`."""
     for name in path.split("."):
+        for container in (schema, schema.get("items", {})):
+            if type_of(container) == "string":
+                return False  # an object or an array as a text is what the API sent
         schema = schema.get("items", schema)
-        if type_of(schema) == "string":
-            return False  # an object as a text is what the API sent
         others = schema.get("additionalProperties")
         others = others if isinstance(others, dict) else {}
         schema = schema.get("properties", {}).get(name, others)
