@@ -253,3 +253,12 @@ def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
             "Setting `batch_config.encoding.format` is parquet, which needs the library pyarrow: "
             "install `tap-calltouch[parquet]`."
         )
+    root = (batch_config.get("storage") or {}).get("root")
+    if root:
+        from fsspec import get_filesystem_class  # noqa: PLC0415 - slow, and seldom needed
+        from fsspec.utils import get_protocol  # noqa: PLC0415
+
+        try:
+            get_filesystem_class(get_protocol(root))
+        except (ImportError, ValueError) as error:
+            yield f"Setting `batch_config.storage.root` cannot be used: {error}."

@@ -490,6 +490,10 @@ def test_half_a_batch_config_is_one_sentence_that_names_the_rest(
         ({"encoding": JSONL, "storage": "/somewhere"}, "`batch_config.storage` must be"),
         ({"encoding": {"format": "csv"}, "storage": ROOT}, "`batch_config.encoding.format` must"),
         ("jsonl", "`batch_config` must be"),
+        (
+            {"encoding": JSONL, "storage": {"root": "nope://somewhere"}},
+            "`batch_config.storage.root` cannot be used: Protocol not known: nope",
+        ),
     ],
 )
 def test_a_mistake_in_a_batch_config_is_one_sentence(batch_config: object, part: str) -> None:
