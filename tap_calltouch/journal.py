@@ -31,7 +31,8 @@ from tap_calltouch.moments import (
 from tap_calltouch.parts import close
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
-from tap_calltouch.reading import Reader, Scope, Site, Window
+from tap_calltouch.query import Scope
+from tap_calltouch.reading import Reader, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import select, shape_of
 from tap_calltouch.windows import cut, whole_days
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from tap_calltouch.client import Client
     from tap_calltouch.messages import BlockWriter
-    from tap_calltouch.reading import Journal
+    from tap_calltouch.query import Journal
     from tap_calltouch.structs import Shape
 
 _HERE = Path(__file__).parent

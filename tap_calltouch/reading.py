@@ -1,14 +1,13 @@
-"""Reads a journal: windows in, records out. Knows the API's journals but not the SDK's streams."""
+"""Reads a journal: windows in, records out. Knows nothing of the SDK's streams."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from singer_sdk.exceptions import FatalAPIError
 
@@ -16,133 +15,22 @@ from tap_calltouch.answers import NotFoundError, QuotaExhaustedError
 from tap_calltouch.blocks import BrokenAnswerError
 from tap_calltouch.cleaning import UnusableRecordError
 from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES
-from tap_calltouch.moments import DAY, MIDNIGHT, parse_moment, timestamp, to_instant
 from tap_calltouch.parts import Part, close, read_pages, read_parts
+from tap_calltouch.query import OLDEST_MOMENT
 from tap_calltouch.windows import DateWindow, WindowLength, halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from typing_extensions import Self
+    from datetime import datetime
 
     from tap_calltouch.answers import Answer
     from tap_calltouch.client import Client
+    from tap_calltouch.query import Journal, Scope
     from tap_calltouch.records import RecordDecoder
 
 # An answer of so many rows, or a multiple of it, may be one that the API has cut off.
 SUSPICIOUS_ROWS = 1000
-# Calltouch is younger. If all dates of an answer are older, they are read in the wrong unit.
-OLDEST_MOMENT = "2000"
-_LAST_MOMENT = "~"  # behind every timestamp
 _ANCIENT = "dated before 2000"
-
-
-@dataclass(frozen=True)
-class Journal:
-    """What differs between the journals of the API.
-
-    Attributes:
-        path: Behind the API's base URL; `{site}` stands for the site, if it is not a parameter.
-        dates: Format of the API's dates, as for `strftime`.
-        parameters: API parameters by setting.
-        unit: What instants count since 1970: `ms` or `s`.
-        own_date: The value of `bindTo` that selects by the record's own date.
-        page_size: How many records a page holds; 0 if there are no pages.
-        has_numbers: Whether single records can be asked for by number.
-    """
-
-    path: str
-    dates: str
-    parameters: Mapping[str, str]
-    unit: str
-    own_date: str
-    page_size: int = 0
-    has_numbers: bool = False
-
-    @property
-    def needs_site(self) -> bool:
-        """Whether nothing can be asked for without naming a site."""
-        return "{site}" in self.path
-
-    def is_possible(self, config: Mapping[str, Any]) -> bool:
-        """Return whether the settings say enough to ask for this journal."""
-        if config["request_numbers"]:
-            return self.has_numbers
-        return bool(config["site_ids"]) or not self.needs_site
-
-    def query(
-        self, config: Mapping[str, Any], site: int | None, window: DateWindow
-    ) -> dict[str, str]:
-        """Return the parameters that ask for a window.
-
-        Args:
-            config: The settings.
-            site: The site, if one is named.
-            window: The window.
-        """
-        params = {
-            "dateFrom": f"{window.start:{self.dates}}",
-            "dateTo": f"{window.last_day:{self.dates}}",
-        }
-        if site is not None and not self.needs_site:
-            params["siteId"] = str(site)
-        # Leave out midnight: the API's default for a whole day cannot lose its last second.
-        if window.start.time() != MIDNIGHT:
-            params["timeFrom"] = f"{window.start:%H:%M:%S}"
-        if window.end.time() != MIDNIGHT:
-            params["timeTo"] = f"{window.end:%H:%M:%S}"
-        values = {**config, "bind_to": config["bind_to"].replace("request", self.own_date)}
-        for setting, parameter in self.parameters.items():
-            value = values.get(setting)
-            if value is True:
-                params[parameter] = "true"
-            elif value not in {None, False}:
-                params[parameter] = str(value)
-        return params
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which records the user wants, by their dates.
-
-    Attributes:
-        zone: The zone of dates without an offset, and of the days asked for.
-        start: First instant.
-        end: First instant that is not wanted any more; None if it has yet to come.
-        is_by_session: Whether the dates are those of sessions, so that a record may have any.
-    """
-
-    zone: ZoneInfo
-    start: datetime
-    end: datetime | None
-    is_by_session: bool
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any], started: datetime) -> Self:
-        """Read the settings of a run that began at an instant."""
-        zone = ZoneInfo(config["timezone"])
-        value = config.get("end_date")
-        end = parse_moment(value, zone, whole_day=True) if value else started
-        return cls(
-            zone,
-            parse_moment(config["start_date"], zone),
-            end if end < started else None,
-            config["bind_to"] == "session",
-        )
-
-    @property
-    def kept(self) -> tuple[str, str]:
-        """The timestamps between which records are wanted."""
-        if self.is_by_session:
-            return OLDEST_MOMENT, _LAST_MOMENT
-        return timestamp(self.start), timestamp(self.end) if self.end else _LAST_MOMENT
-
-    def nearby(self, window: DateWindow) -> tuple[str, str]:
-        """Return the timestamps between which an answer for a window is dated, and a day more."""
-        if self.is_by_session:
-            return OLDEST_MOMENT, _LAST_MOMENT
-        first, last = (to_instant(wall, self.zone) for wall in (window.start, window.end))
-        return timestamp(first - DAY), timestamp(last + DAY)
 
 
 @dataclass

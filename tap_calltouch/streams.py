@@ -5,7 +5,7 @@ from __future__ import annotations
 from singer_sdk import StreamSchema
 
 from tap_calltouch.journal import SCHEMAS, JournalStream
-from tap_calltouch.reading import Journal
+from tap_calltouch.query import Journal
 from tap_calltouch.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 
 

@@ -24,7 +24,8 @@ from tap_calltouch.client import MAX_TRIES
 from tap_calltouch.drift import Drift
 from tap_calltouch.moments import DAY, HOUR
 from tap_calltouch.parts import Part
-from tap_calltouch.reading import Reader, Scope, Site, Window
+from tap_calltouch.query import Scope
+from tap_calltouch.reading import Reader, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 from tap_calltouch.streams import Calls, Requests
