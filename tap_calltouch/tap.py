@@ -79,7 +79,7 @@ class TapCalltouch(Tap):
         if threading.current_thread() is threading.main_thread():
             # The SDK would write STATE into the middle of a RECORD, and exit with 0.
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._terminate)
+                signal.signal(number, self._exit_on_signal)
 
     def _checked(
         self, config: dict[str, Any], *, environment: bool, strict: bool
@@ -101,6 +101,14 @@ class TapCalltouch(Tap):
         if errors:
             raise ConfigValidationError(" ".join(errors), errors=errors)
         return config
+
+    @override
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        # From 0.55 on, the SDK allows any text here and fails at the first record.
+        batches = config_jsonschema["properties"]["batch_config"]["properties"]
+        batches["encoding"]["properties"]["format"].setdefault("enum", ["jsonl", "parquet"])
 
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
@@ -147,5 +155,5 @@ class TapCalltouch(Tap):
         read_objects([path for path in value if path != "ENV"], "config")
         return super().cb_config(ctx, param, value)
 
-    def _terminate(self, number: int, _frame: FrameType | None) -> None:
+    def _exit_on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._writer.terminate(128 + number)

@@ -72,6 +72,8 @@ MEANT = {
 
 REFUSALS = {
     "BATCH files hold one stream": "A file is of one stream, and maps make several of this.",
+    "is required for BATCH files": "Half a `batch_config` is a mistake. From 0.55 on, a plain tap "
+    "ignores one without an encoding, and writes to a temporary folder without a storage.",
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 

@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -15,9 +17,21 @@ import yaml
 from docs import plugin
 from docs.render import ROOT, render, tables
 from tap_calltouch.settings import SETTINGS
+from tests.support.sdk import without_additions
 
-RENDERED = render()
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ABOUT = without_additions(plugin.about())
+with patch.object(plugin, "about", lambda: ABOUT):
+    RENDERED = render()
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+
+
+@pytest.fixture(autouse=True)
+def _about() -> Iterator[None]:
+    with patch.object(plugin, "about", lambda: ABOUT):
+        yield
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -89,7 +103,7 @@ def test_meltano_and_plugin_know_every_setting_of_about() -> None:
         capture_output=True,
         check=True,
     )
-    names = leaves(json.loads(about.stdout)["settings"])
+    names = leaves(without_additions(json.loads(about.stdout))["settings"])
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     extractor = project["plugins"]["extractors"][0]
     definition = yaml.safe_load((ROOT / "plugin.yaml").read_text(encoding="utf-8"))
@@ -97,6 +111,24 @@ def test_meltano_and_plugin_know_every_setting_of_about() -> None:
         assert {setting["name"] for setting in settings} == names
     assert sorted(extractor["capabilities"]) == definition["capabilities"]
     assert definition["settings_group_validation"] == [["api_token", "start_date"]]
+
+
+def test_only_additions_of_a_newer_sdk_are_left_out() -> None:
+    """Neither a setting of the tap nor one that the pinned SDK has."""
+    newer = deepcopy(ABOUT)
+    newer["capabilities"].append("new")
+    settings = newer["settings"]["properties"]
+    settings["new"] = {"type": ["string"]}
+    settings["batch_config"]["properties"]["storage"]["properties"]["new"] = {"type": ["string"]}
+    assert without_additions(newer, is_newer=False) is newer
+    assert without_additions(newer, is_newer=True) == ABOUT
+    del settings["flattening_enabled"]
+    del settings["batch_config"]["properties"]["storage"]["properties"]["root"]
+    gone = {"flattening_enabled", "batch_config.storage.root"}
+    names = leaves(without_additions(newer, is_newer=True)["settings"])
+    assert names == leaves(ABOUT["settings"]) - gone
+    with patch.dict(SETTINGS["properties"], new={}):
+        assert "new" in without_additions(newer, is_newer=True)["settings"]["properties"]
 
 
 def test_each_setting_has_type_title_and_description_with_the_parameter() -> None:
