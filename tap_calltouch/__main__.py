@@ -41,9 +41,6 @@ def main() -> None:
         place = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
         TapCalltouch.logger.error("%s: %s.", place, error.strerror or error)
         sys.exit(1)
-    except ImportError as error:
-        TapCalltouch.logger.error("A library is missing: %s.", error)
-        sys.exit(1)
 
 
 def _run() -> None:

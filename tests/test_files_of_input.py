@@ -329,7 +329,11 @@ def test_batch_storage_without_its_library_is_one_sentence(
 ) -> None:
     batch_config = {**BATCH, "storage": {"root": "gdrive://folder"}}
     config = config_for(sandbox, site_ids=[101], batch_config=batch_config, **ONE_DAY)
-    assert "A library is missing: " in only_error(run_tap(config, tmp_path))
+    run = run_tap(config, tmp_path)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "`batch_config.storage.root` cannot be used: Please install gdrive" in run.stderr
+    assert not sandbox.calls
 
 
 def test_file_of_variables_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
