@@ -166,7 +166,7 @@ def options(taps: Taps, *, quick: bool) -> Iterator[Line]:
         start = taps.plain if which == "plain" else taps.ours
         cases[f"{which} deselection"] = (partial(start, catalog=taps.half_deselected(module)), load)
         cases[f"{which} BATCH files"] = (partial(taps.batched, start), load)
-    results = interleave(1 if quick else 3, cases)
+    results = interleave(1 if quick else 5, cases)
     for name, goal in goals.items():
         yield _faster(
             f"options: this tap to plain tap, {name}",
