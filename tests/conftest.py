@@ -50,7 +50,7 @@ def journal() -> Journal:
 @pytest.fixture
 def sandbox(journal: Journal) -> Iterator[Sandbox]:
     """A local API that shows the journal."""
-    with Sandbox(journal, token=TOKEN) as sandbox:
+    with Sandbox(journal, token=TOKEN, per_second=10_000) as sandbox:
         yield sandbox
 
 

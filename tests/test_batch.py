@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import pytest
 
 from tests.support.streams import STREAMS
-from tests.support.tap import FLAGS, UNPACED, config_for, run_tap
+from tests.support.tap import FLAGS, config_for, run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,9 +58,9 @@ def test_files_hold_what_lines_would_hold(stream: Stream, form: str, tmp_path: P
     }
     with stream.sandbox() as sandbox:
         config = config_for(sandbox, site_ids=[101], **dict.fromkeys(FLAGS, True), **settings[form])
-        lines = run_tap(config, tmp_path, catalog=catalog, environment=UNPACED)
+        lines = run_tap(config, tmp_path, catalog=catalog)
         config["batch_config"] = batch_config(tmp_path)
-        files = run_tap(config, tmp_path, catalog=catalog, environment=UNPACED)
+        files = run_tap(config, tmp_path, catalog=catalog)
     assert files.returncode == 0, files.stderr
     assert lines.records
     assert files.records == []

@@ -244,12 +244,11 @@ def test_points_that_are_used_up_end_both_streams_at_once(
         config = config_for(
             sandbox, site_ids=[101, 202], lookback_days=0, max_concurrent_requests=1
         )
-        environment = {"PACE_MARGIN": "0"}
-        first = run_tap(config, tmp_path, state=state, environment=environment)
+        first = run_tap(config, tmp_path, state=state)
         asked = len(sandbox.calls)
         complete = [call for call in sandbox.calls if call.status == 200]
         sandbox.points = None
-        second = run_tap(config, tmp_path, state=first.states[-1], environment=environment)
+        second = run_tap(config, tmp_path, state=first.states[-1])
         records = {
             name: [
                 record

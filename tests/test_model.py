@@ -80,7 +80,7 @@ def run_until_killed(
 ) -> None:
     """Run the tap with a clock of its own, and kill it after some lines of output."""
     offset = now.timestamp() - datetime.now(MOSCOW).timestamp()
-    environment = {"CLOCK_OFFSET": str(offset), "PACE_MARGIN": "0"}
+    environment = {"CLOCK_OFFSET": str(offset)}
     with start_tap(config, tmp_path, state=store.state, environment=environment) as process:
         assert process.stdout
         assert process.stderr

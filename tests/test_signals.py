@@ -186,7 +186,7 @@ def test_killed_sync_resumes_without_loss(
             lookback_days=0,
             bind_to=bind_to,
         )
-        whole = run_tap(config, tmp_path, environment={"PACE_MARGIN": "0"})
+        whole = run_tap(config, tmp_path)
         state: dict[str, Any] | None = None
         got: set[tuple[str, int, int]] = set()
         bookmarks: dict[tuple[str, int], str] = {}
@@ -233,7 +233,7 @@ def test_killed_after_a_window_both_runs_make_the_whole_journals(
     journal = Journal(SITES, *days, per_day=3, sample=False)
     with Sandbox(journal, journal.calls(per_day=3), token=TOKEN, per_second=10_000) as sandbox:
         config = config_for(sandbox, lookback_days=0)
-        process = start_tap(config, tmp_path, environment={"PACE_MARGIN": "0"})
+        process = start_tap(config, tmp_path)
         assert process.stdout
         messages: list[dict[str, Any]] = []
         while sum(item["type"] == "STATE" for item in messages) < windows:
@@ -241,7 +241,7 @@ def test_killed_after_a_window_both_runs_make_the_whole_journals(
         process.kill()
         process.communicate()
         state = messages[-1]["value"]
-        second = run_tap(config, tmp_path, state=state, environment={"PACE_MARGIN": "0"})
+        second = run_tap(config, tmp_path, state=state)
         expected = sorted(
             (stream.name, *key)
             for stream in STREAMS.values()

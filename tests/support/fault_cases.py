@@ -143,7 +143,7 @@ RECOVERS = [
     ),
     Case(
         "429 with a date",
-        lambda _: [Fault("status", times=1, status=429, headers={"Retry-After": _in(5)})],
+        lambda _: [Fault("status", times=1, status=429, headers={"Retry-After": _in(3)})],
         0,
         r"again in (?!0\.0)\d",
     ),

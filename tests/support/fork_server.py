@@ -12,6 +12,7 @@ it ends when the other side closes the socket.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import pkgutil
@@ -137,6 +138,7 @@ if __name__ == "__main__":
     for module in pkgutil.iter_modules(tap_calltouch.__path__, "tap_calltouch."):
         import_module(module.name)
     version("singer-sdk")  # a run imports what this does
+    gc.freeze()  # a collection in a run would copy the pages that it shares
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     become(serve(socket.socket(fileno=int(sys.argv[1]))))
     prepare()

@@ -117,8 +117,7 @@ class Stream:
             tmp_path,
             state=state,
             catalog=self.catalog,
-            environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG", "PACE_MARGIN": "0"}
-            | dict(environment or {}),
+            environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG", **(environment or {})},
         )
 
     @property

@@ -29,8 +29,8 @@ FLAGS = (
     "with_custom_fields",
     "with_dcm",
 )
-#: In the environment of the tap: it calls as fast as it can. For a sandbox that lets it.
-UNPACED = {"PACE_MARGIN": "0.01"}
+#: In the environment of the tap: it calls as fast as it can. A test of the pace overrules it.
+UNPACED = {"PACE_MARGIN": "0"}
 
 
 @dataclass
@@ -85,7 +85,7 @@ def start_tap(
     environment: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
 ) -> ForkedTap:
-    """Start the tap, with short waits between tries.
+    """Start the tap, with short waits between tries and none between calls.
 
     Args:
         config: Its settings.
@@ -101,7 +101,9 @@ def start_tap(
     """
     files = {"config": config, "state": state, "catalog": catalog}
     options = _write_files(tmp_path, files)
-    return ForkedTap([*options, *arguments], {**os.environ, **(environment or {})}, stdout)
+    return ForkedTap(
+        [*options, *arguments], {**os.environ, **UNPACED, **(environment or {})}, stdout
+    )
 
 
 def start_script(
