@@ -61,17 +61,18 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    path = folder / "report.duckdb"
+    tables = folder / "tables"
     with FileLock(folder / "report.lock"):
-        if not path.exists():
-            files = folder / "report"
+        if not tables.exists():
+            files, new = folder / "report", folder / "new"
             files.mkdir()
+            new.mkdir()
             _load(files)
-            new = files / "new.duckdb"
-            places = {"CALLTOUCH_JSONL": str(files), "CALLTOUCH_DUCKDB": str(new)}
+            # Views name their database by the file, so the folder is renamed instead.
+            places = {"CALLTOUCH_JSONL": str(files), "CALLTOUCH_DUCKDB": str(new / "leads.duckdb")}
             build(files, "--target", "duckdb", **places)
-            new.rename(path)
-    return path
+            new.rename(tables)
+    return tables / "leads.duckdb"
 
 
 def _load(files: Path) -> None:

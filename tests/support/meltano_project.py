@@ -62,7 +62,9 @@ S3 = Loader("target-s3", "plinxore-target-s3==0.1.7 moto[server]==5.2.5")
 PIPELINEWISE = Loader(
     "target-postgres", "pipelinewise-target-postgres==2.1.2 setuptools<81", ">=3.10,<3.12"
 )
-SNOWFLAKE = Loader("target-snowflake", "meltanolabs-target-snowflake==0.20.4 fakesnow==0.12.1")
+SNOWFLAKE = Loader(
+    "target-snowflake", "meltanolabs-target-snowflake==0.20.4 fakesnow==0.12.1", ">=3.11"
+)
 BIGQUERY = Loader("target-bigquery", "z3-target-bigquery==0.7.2 setuptools<81", ">=3.10,<3.12")
 #: With the engine of the server that stands in for ClickHouse.
 CLICKHOUSE = Loader(
