@@ -148,7 +148,7 @@ def options(taps: Taps, *, quick: bool) -> Iterator[Line]:
     Yields:
         Lines of the table.
     """
-    few, many = (Load(1, 999), Load(1, 3999)) if quick else (Load(1, 2999), Load(3, 3999))
+    few, many = (Load(1, 999), Load(1, 3999)) if quick else (Load(1, 2999), Load(8, 3999))
     goals = {
         "stream map": ">= 8",
         "flattening": ">= 6",
