@@ -121,10 +121,10 @@ class Cleaner:
             for name, field in shape.fields.items()
         }
         if shape.items:
-            others = _without(value, shape.deselected)
             cleaned |= {
-                self.clean(name, _TEXT, path): self.clean(others[name], shape.items, path)
-                for name in others.keys() - shape.fields.keys()
+                self.clean(name, _TEXT, path): self.clean(item, shape.items, path)
+                for name, item in _without(value, shape.deselected).items()
+                if name not in shape.fields
             }
         return cleaned
 

@@ -111,10 +111,10 @@ def shape_of(schema: Schema, own: Schema) -> Shape:
     if not others and properties is not None:
         return Shape("object", fields)
     other = others if isinstance(others, dict) else {}
-    for name in known.keys() - listed.keys():
-        if (name,) not in deselected and _has_instants(known[name]):
+    for name, inner in known.items():
+        if name not in listed and (name,) not in deselected and _has_instants(inner):
             below = [path[1:] for path in deselected if path[0] == name]
-            fields[name] = shape_of({**other, "x-deselected": below}, known[name])
+            fields[name] = shape_of({**other, "x-deselected": below}, inner)
     return Shape("object", fields, shape_of(other, {}), deselected)
 
 

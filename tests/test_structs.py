@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from tap_calltouch.cleaning import Cleaner
+from tap_calltouch.drift import Drift
 from tap_calltouch.moments import timestamp
 from tap_calltouch.structs import ANY, Shape, select, shape_of, stamp, struct_type
 
@@ -204,6 +206,14 @@ def test_own_schema_decides_what_is_an_instant_and_the_catalog_what_becomes_of_i
 ) -> None:
     catalog = {"type": "object", "properties": {name: override}}
     assert shape_of(catalog, OWN) == record({name: shape})
+
+
+def test_unlisted_fields_keep_their_order() -> None:
+    names = [f"field {number}" for number in (3, 9, 1, 7, 0, 8, 2, 6, 5, 4)]
+    own = {"properties": dict.fromkeys(names, INSTANT)}
+    assert list(shape_of({"type": "object"}, own).fields) == names
+    value = dict.fromkeys(names, "a")
+    assert list(Cleaner("ms", Drift()).clean_object(value, record({}, ANY))) == names
 
 
 # Selection.
