@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AIRFLOW := .venv-airflow
 
+# Else each process that the tests start would compile the package once more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo screenshot test unit test-long test-airflow test-all package lint format bench docs requirements clean help
 
 help:

@@ -77,7 +77,7 @@ REFUSALS = {
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
-DEFAULT_CASES = 120
+DEFAULT_CASES = 72
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
 GENERATED = settings(
     max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),

@@ -705,7 +705,7 @@ def test_blocks_of_any_size_give_the_same_records() -> None:
     body = f"[{', '.join(items * 3)}]".encode()
     expected = encode(decode(body)[0])
     assert len(expected) == len(items) * 3
-    for size in BLOCK_SIZES:
+    for size in BLOCK_SIZES[:: times(5, 1)]:
         parse_records = decoder_for(site=SITE)._parse  # noqa: SLF001
         pairs = list(chain.from_iterable(split_array(io.BytesIO(body), parse_records, size)))
         assert encode([record for _, record in pairs]) == expected, f"blocks of {size} bytes"

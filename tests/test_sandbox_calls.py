@@ -17,6 +17,7 @@ import requests
 from jsonschema import Draft202012Validator
 
 from sandbox import CallJournal, Fault, Journal, Sandbox, is_later_page
+from tests.support.repetitions import times
 from tests.test_schema import CALL_KEYS
 
 if TYPE_CHECKING:
@@ -501,7 +502,7 @@ def test_every_call_fits_the_schema(calls: CallJournal) -> None:
 
     close(schema)
     validator = Draft202012Validator(schema)
-    for call in calls.records():
+    for call in calls.records()[:: times(5, 1)]:
         assert list(call) == KEYS
         validator.validate(call)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class Changes:
         Args:
             discovered: The stream's entry in the catalog that a tap discovers.
         """
-        entry = deepcopy(discovered)
+        entry = json.loads(json.dumps(discovered))  # a copy, much faster than by deepcopy
         # From the outside in: an object that is overridden has none of its children any more.
         for path, schema in sorted(self.schemas.items()):
             _override(entry, path, deepcopy(schema))

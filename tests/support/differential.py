@@ -35,6 +35,7 @@ PERIOD = {"start_date": "2024-01-08", "end_date": "2024-01-14"}
 FLAGS = {
     name: True for name in TapCalltouch.config_jsonschema["properties"] if name.startswith("with_")
 }
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 LOGGER = logging.getLogger(TapCalltouch.name)
 
 
@@ -320,6 +321,8 @@ def _key(names: list[str], record: Json) -> str:
 
 
 def _object_differences(label: str, plain: Json, real: Json) -> Iterator[str]:
+    if text_of(plain) == text_of(real):
+        return
     for name in sorted(plain.keys() | real.keys()):
         texts = [text_of(item[name]) if name in item else "absent" for item in (plain, real)]
         if texts[0] != texts[1]:
@@ -339,4 +342,4 @@ def _bookmark_differences(plain: Outcome, real: Outcome) -> Iterator[str]:
 
 def text_of(value: Any) -> str:
     """Return JSON that is equal for equal values only, which `1 == True` is not."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return _encode(value)

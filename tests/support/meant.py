@@ -28,9 +28,9 @@ def type_of(schema: Json) -> str:
 
 def with_keys_of(schema: Json, value: Any) -> Any:
     """Give objects the keys of their schema, in its order, null where the answer lacks them."""
-    if type_of(schema) == "array" and isinstance(value, list):
+    if isinstance(value, list) and type_of(schema) == "array":
         return [with_keys_of(schema.get("items", {}), item) for item in value]
-    is_object = type_of(schema) in {"object", "any"} and isinstance(value, dict)
+    is_object = isinstance(value, dict) and type_of(schema) in {"object", "any"}
     if is_object and "properties" in schema:
         known = schema["properties"]
         others = value if schema.get("additionalProperties") else {}
