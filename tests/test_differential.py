@@ -77,7 +77,7 @@ REFUSALS = {
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
-DEFAULT_CASES = 72
+DEFAULT_CASES = 60
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
 GENERATED = settings(
     max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),
@@ -301,7 +301,7 @@ def test_generated_cases_give_what_a_plain_tap_gives(
 
 @pytest.mark.parametrize("table", HAND_MADE)
 def test_plain_tap_is_no_different_from_itself(table: str, sandbox: Sandbox) -> None:
-    for case in list(HAND_MADE[table].values())[:: times(5, 1)]:
+    for case in list(HAND_MADE[table].values())[:: times(10, 1)]:
         first, second = (run_plain(case, sandbox, AsMeant) for _ in range(2))
         assert not differences(case, first, second, is_refusal)
 

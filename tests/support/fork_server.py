@@ -16,6 +16,7 @@ import gc
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import sys
@@ -47,33 +48,46 @@ class Request(NamedTuple):
 
 def serve(requests: socket.socket) -> Request:
     """Fork for each request. Return only in a process that is to become the tap."""
+    taps: dict[int, int] = {}  # where to report the exit code of each
+    ended, signalled = os.pipe()
+    os.set_blocking(signalled, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # else nothing is written to the pipe
+    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
     while True:
+        ready, _, _ = select.select([requests, ended], [], [])
+        if ended in ready:
+            os.read(ended, 1024)
+            collect(taps, os.WNOHANG)
+        if requests not in ready:
+            continue
         message, descriptors, _, _ = socket.recv_fds(requests, 1, len(Request._fields))
-        with suppress(ChildProcessError):  # when none is left
-            while os.waitpid(-1, os.WNOHANG if message else 0) > (0, 0):
-                pass
         if not message:
+            collect(taps)
             sys.exit()
         request = Request(*descriptors)
-        if os.fork() == 0:
+        tap = os.fork()
+        if tap == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
-            watch(request)
+            for descriptor in (ended, signalled, *taps.values()):
+                os.close(descriptor)
             return request
-        for descriptor in request:
+        taps[tap] = request.status
+        report(request.status, tap)
+        for descriptor in (request.command, request.stdout, request.stderr):
             os.close(descriptor)
 
 
-def watch(request: Request) -> None:
-    """Fork once more. Return in the child, and report the child's id and exit code here."""
-    tap = os.fork()
-    if tap == 0:
-        return
-    os.close(request.stdout)
-    os.close(request.stderr)
-    report(request.status, tap)
-    _, status = os.waitpid(tap, 0)
-    report(request.status, os.waitstatus_to_exitcode(status))
-    os._exit(0)
+def collect(taps: dict[int, int], options: int = 0) -> None:
+    """Report the exit codes of taps that have ended; without options wait for all of them."""
+    while taps:
+        tap, status = os.waitpid(-1, options)
+        if tap == 0:
+            return
+        descriptor = taps.pop(tap)
+        report(descriptor, os.waitstatus_to_exitcode(status))
+        os.close(descriptor)
 
 
 def report(status: int, number: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
@@ -123,7 +122,7 @@ class Stream:
     @property
     def catalog(self) -> dict[str, Any]:
         """A catalog in which only this stream is selected."""
-        catalog = deepcopy(discover())
+        catalog = discover()
         for entry in catalog["streams"]:
             for item in entry["metadata"]:
                 if not item["breadcrumb"]:
@@ -161,13 +160,16 @@ CALLS = Stream("calls", "callId", "timestamp", 1, "%d/%m/%Y")
 STREAMS = {"requests": REQUESTS, "calls": CALLS}
 
 
-@cache
 def discover() -> dict[str, Any]:
-    """Return the catalog that the tap discovers."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = run_tap({}, Path(folder), arguments=["--discover"])
-    catalog: dict[str, Any] = json.loads(run.stdout)
+    """Return the catalog that the tap discovers, a new one each time."""
+    catalog: dict[str, Any] = json.loads(_discovered())
     return catalog
+
+
+@cache
+def _discovered() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return run_tap({}, Path(folder), arguments=["--discover"]).stdout
 
 
 def lines_with(run: Run, *texts: str) -> list[str]:
