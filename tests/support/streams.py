@@ -121,13 +121,9 @@ class Stream:
 
     @property
     def catalog(self) -> dict[str, Any]:
-        """A catalog in which only this stream is selected."""
-        catalog = discover()
-        for entry in catalog["streams"]:
-            for item in entry["metadata"]:
-                if not item["breadcrumb"]:
-                    item["metadata"]["selected"] = entry["tap_stream_id"] == self.name
-        return catalog
+        """A catalog that has only this stream."""
+        entries = discover()["streams"]
+        return {"streams": [entry for entry in entries if entry["tap_stream_id"] == self.name]}
 
     def state(self, bookmark: object, site: int | str | None = 101, **more: Any) -> dict[str, Any]:
         """Return a state with a bookmark of this stream."""
