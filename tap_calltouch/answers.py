@@ -9,12 +9,11 @@ from __future__ import annotations
 import io
 import json
 import re
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import msgspec
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
@@ -57,25 +56,8 @@ class NotFoundError(FatalAPIError):
     """The API does not know what was asked for."""
 
 
-@dataclass
-class Answer:
-    """A whole answer that holds records.
-
-    Attributes:
-        body: Stands at the beginning of a JSON array; in memory if it is small and in an unnamed
-            file if it is not. The receiver closes it.
-        received: When it arrived, in UTC: by this machine's clock or by the server's, whichever
-            is earlier.
-        page: What the API says of a page; None if the answer is no page.
-    """
-
-    body: IO[bytes]
-    received: datetime
-    page: Page | None = None
-
-
 class Page(msgspec.Struct, rename="camel"):
-    """What surrounds the records of one page. Its fields may be of any type, or missing."""
+    """Records and what surrounds them. The fields may be of any type, or missing."""
 
     page_total: Any = None
     records_total: Any = None
@@ -88,6 +70,23 @@ class Page(msgspec.Struct, rename="camel"):
             number for number in (self.page_total, self.records_total) if type(number) is int
         }
         return bytes(self.records)[:1] == b"[" or is_empty
+
+
+@dataclass
+class Answer:
+    """A whole answer that holds records.
+
+    Attributes:
+        body: Stands at the beginning of a JSON array; in memory if it is small and in an unnamed
+            file if it is not. The receiver closes it.
+        received: When it arrived, in UTC: by this machine's clock or by the server's, whichever
+            is earlier.
+        page: What the API says of a page; nothing if the answer is an array.
+    """
+
+    body: IO[bytes]
+    received: datetime
+    page: Page = field(default_factory=Page)
 
 
 def read_answer(
@@ -125,46 +124,37 @@ def read_answer(
     body.seek(start)
     if is_success and opening in {b"[", b"{"} and expected != "array":
         text = body.read()
-        found = _read_record(text) if expected == "single" else _read_page(text)
-        if found:
-            return Answer(io.BytesIO(found.array), received_at(response), found.page)
+        page = _read_record(text) if expected == "single" else _read_page(text)
+        if page:
+            array = bytes(page.records)
+            body = io.BytesIO(array if array[:1] == b"[" else b"[]")
+            return Answer(body, received_at(response), page)
         body.seek(start)
     text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     raise _error(response, text, label, token, is_single=expected == "single")
 
 
-class _Found(NamedTuple):
-    array: bytes
-    page: Page | None = None
-
-
-def _read_record(text: bytes) -> _Found | None:
+def _read_record(text: bytes) -> Page | None:
     """Return the one record that an object is, None if it is something else."""
     content = _parse(text)
     is_record = isinstance(content, dict) and "requestId" in content
-    return _Found(b"[" + text + b"]") if is_record else None
+    return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else None
 
 
-def _read_page(text: bytes) -> _Found | None:
-    """Return the records of a page or an array, None if it is neither, or broken."""
-    is_array = text[:1] == b"["
+def _read_page(text: bytes) -> Page | None:
+    """Return a page, an array as the only one, None if the text is neither, or broken."""
+    if text[:1] == b"[":
+        text = b'{"records":%b}' % text
     try:
-        page = _decode_page(b'{"records":%b}' % text if is_array else text)
-    except (ValueError, RecursionError):
-        return None
-    if not page.has_records:
-        return None
-    array = bytes(page.records)
-    return _Found(array if array[:1] == b"[" else b"[]", None if is_array else page)
-
-
-def _decode_page(text: bytes) -> Page:
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(text, type=Page)
-    # What msgspec refuses may be within the records, whose decoder takes it.
-    page = decode_leniently(text)
-    records = msgspec.Raw(json.dumps(page.get("records")).encode())
-    return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
+        page = msgspec.json.decode(text, type=Page)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # What msgspec refuses may be within the records, whose decoder takes it.
+        content = _parse(text)
+        if content is None:
+            return None
+        records = msgspec.Raw(json.dumps(content.get("records")).encode())
+        page = Page(content.get("pageTotal"), content.get("recordsTotal"), records)
+    return page if page.has_records else None
 
 
 def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:

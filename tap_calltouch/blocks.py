@@ -29,11 +29,11 @@ def split_array(
 
     Args:
         answer: The whole body.
-        parse: Parses a JSON array of whole items; gives None if the text is not one.
+        parse: Parses a JSON array of whole items; returns None if the text is not one.
         block_size: Bytes to read at a time; a block is larger only if one item is.
 
     Yields:
-        What `parse` gives for one block after the other.
+        What `parse` returns for one block after the other.
 
     Raises:
         BrokenAnswerError: If the body is not one whole JSON array.
@@ -64,7 +64,7 @@ def split_array(
 
 
 def _likely_borders(block: bytes, beginnings: list[bytes]) -> Iterator[tuple[int, int]]:
-    """Give, from the end, each comma that stands before a beginning, and where that is."""
+    """Yield, from the end, each comma that stands before a beginning, and where that is."""
     for beginning in beginnings:
         border = block.rfind(beginning)
         while border > 0:

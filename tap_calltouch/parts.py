@@ -141,14 +141,12 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
             received.append(answer.received)
             rows += len(found)
             ids.update(found)
-            page = answer.page
-            if page is None:
-                break  # a bare array holds the whole window
-            totals.add(_number(page.records_total))
-            if not found or number >= (_number(page.page_total) or 0):
+            total = _number(answer.page.records_total)
+            totals.add(total)
+            if not found or number >= (_number(answer.page.page_total) or 0):
                 break
             largest = max(largest, len(found))
-            if number >= ceil((_number(page.records_total) or len(ids)) / largest) + SPARE_PAGES:
+            if number >= ceil((total or len(ids)) / largest) + SPARE_PAGES:
                 msg = f"The API has more pages of {window} than its records can fill."
                 raise FatalAPIError(msg)  # noqa: TRY301
     except BaseException:

@@ -296,7 +296,7 @@ class PagedApi:
         received = RECEIVED + timedelta(seconds=len(self.pages))
         page = Page(-(-len(self.rows) // self.size), len(self.rows))
         self.change(page)
-        return Answer(self.bodies[-1], received, None if self.is_bare else page)
+        return Answer(self.bodies[-1], received, Page() if self.is_bare else page)
 
     def read(self, warn: Callable[[str], None] = lambda _: None) -> list[Part]:
         return read_pages(self.ask, KEY, WEEK, warn)

@@ -14,6 +14,7 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 import tap_calltouch
 from sandbox import Journal, Sandbox
+from tap_calltouch.client import Pace
 from tap_calltouch.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
 from tests.support.tap import TOKEN
@@ -44,7 +45,11 @@ class TestTapCalltouch(_TapTests):  # type: ignore[misc, valid-type]
     def _sandbox(cls) -> Iterator[None]:
         journal = Journal((101, 202), date(2024, 1, 1), date(2024, 1, 31), per_day=5)
         calls = journal.calls(per_day=5)
-        with Sandbox(journal, calls, token=TOKEN, per_second=1000) as sandbox:
+        with (
+            Sandbox(journal, calls, token=TOKEN, per_second=10_000) as sandbox,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(Pace, "MARGIN", 0.0)
             CONFIG["api_url"] = sandbox.url
             yield
 
