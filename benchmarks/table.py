@@ -32,7 +32,7 @@ class Line(NamedTuple):
         return self.ratio >= float(bound) if relation == ">=" else self.ratio <= float(bound)
 
     def cells(self) -> list[str]:
-        """Give the cells of the line."""
+        """Return the cells of the line."""
         ratio = "" if self.ratio is None else f"{self.ratio:.3g}"
         return [
             self.what,

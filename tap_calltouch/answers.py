@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -64,12 +65,15 @@ class Page(msgspec.Struct, rename="camel"):
     records: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
-    def has_records(self) -> bool:
-        """Whether there are records, or the API says that there are none. Else it is an error."""
+    def array(self) -> bytes | None:
+        """The records, none if the API says so; None if the page has neither, so is an error."""
+        records = bytes(self.records)
+        if records[:1] == b"[":
+            return records
         is_empty = 0 in {
             number for number in (self.page_total, self.records_total) if type(number) is int
         }
-        return bytes(self.records)[:1] == b"[" or is_empty
+        return b"[]" if is_empty else None
 
 
 @dataclass
@@ -125,10 +129,8 @@ def read_answer(
     if is_success and opening in {b"[", b"{"} and expected != "array":
         text = body.read()
         page = _read_record(text) if expected == "single" else _read_page(text)
-        if page:
-            array = bytes(page.records)
-            body = io.BytesIO(array if array[:1] == b"[" else b"[]")
-            return Answer(body, received_at(response), page)
+        if page and (array := page.array):
+            return Answer(io.BytesIO(array), received_at(response), page)
         body.seek(start)
     text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     raise _error(response, text, label, token, is_single=expected == "single")
@@ -142,19 +144,20 @@ def _read_record(text: bytes) -> Page | None:
 
 
 def _read_page(text: bytes) -> Page | None:
-    """Return a page, an array as the only one, None if the text is neither, or broken."""
-    if text[:1] == b"[":
-        text = b'{"records":%b}' % text
+    """Return a page, or an array as the only page; None if the text is broken."""
     try:
-        page = msgspec.json.decode(text, type=Page)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # What msgspec refuses may be within the records, whose decoder takes it.
-        content = _parse(text)
-        if content is None:
-            return None
-        records = msgspec.Raw(json.dumps(content.get("records")).encode())
-        page = Page(content.get("pageTotal"), content.get("recordsTotal"), records)
-    return page if page.has_records else None
+        return _decode_page(b'{"records":%b}' % text if text[:1] == b"[" else text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _decode_page(text: bytes) -> Page:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(text, type=Page)
+    # What msgspec refuses may be within the records, whose decoder takes it.
+    page = decode_leniently(text)
+    records = msgspec.Raw(json.dumps(page.get("records")).encode())
+    return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
 
 
 def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:

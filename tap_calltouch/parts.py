@@ -144,7 +144,7 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
             total = _number(answer.page.records_total)
             totals.add(total)
             if not found or number >= (_number(answer.page.page_total) or 0):
-                break
+                break  # an array has no totals, and holds the whole window
             largest = max(largest, len(found))
             if number >= ceil((total or len(ids)) / largest) + SPARE_PAGES:
                 msg = f"The API has more pages of {window} than its records can fill."

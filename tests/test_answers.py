@@ -165,6 +165,14 @@ def test_page_may_hold_what_an_array_may_hold(opening: str, value: str, kept: st
     assert kept in {None, first["x"]}
 
 
+@pytest.mark.parametrize("depth", [1500, 9000])
+@pytest.mark.parametrize("opening", ['{"pageTotal": 1, "recordsTotal": 1, "records": ', ""])
+def test_page_that_is_nested_too_deeply_is_one_sentence(opening: str, depth: int) -> None:
+    nested = f'[{{"callId": 1, "x": {"[" * depth}{"]" * depth}}}]'
+    with pytest.raises(FatalAPIError, match=r"the API answered 200: an (object|array)"):
+        read(200, f"{opening}{nested}{'}' if opening else ''}", "page")
+
+
 # Errors.
 
 FATAL, RETRIABLE, HEAVY = FatalAPIError, RetriableAPIError, HeavyAnswerError

@@ -77,8 +77,7 @@ REFUSALS = {
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
-DEFAULT_CASES = 60
-CASES = int(os.environ.get("DIFFERENTIAL_CASES", DEFAULT_CASES))
+CASES = int(os.environ.get("DIFFERENTIAL_CASES", times(60, 120)))
 GENERATED = settings(
     max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),
     deadline=None,

@@ -37,7 +37,7 @@ WANTED |= {"settings_group_validation"}
 
 
 def check(definition: dict[str, Any]) -> list[str]:
-    """Give the errors of a definition by the schema that Meltano brings."""
+    """Return the errors of a definition by the schema that Meltano brings."""
     text = files("meltano.schemas").joinpath("meltano.schema.json").read_text(encoding="utf-8")
     schema = json.loads(text)
     known = {key: value for key, value in definition.items() if key not in HUB_KEYS | HUB_TEXTS}

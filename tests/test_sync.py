@@ -17,6 +17,7 @@ from tests.support.streams import (
     REQUESTS,
     STREAMS,
     Stream,
+    discover,
     lines_with,
     warnings_in,
 )
@@ -395,6 +396,22 @@ def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
         whole = stream.records(sandbox)
     assert stream.keys(first.records) == stream.keys(again.records) == stream.keys(whole)
     assert "replication_key_value" not in json.dumps(again.states)
+
+
+@each_stream
+def test_deselected_stream_is_neither_asked_for_nor_written(stream: Stream, tmp_path: Path) -> None:
+    catalog = discover()
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = entry["tap_stream_id"] == stream.name
+    with stream.sandbox() as sandbox:
+        run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path, catalog=catalog)
+        asked = {"calls" if "calls-diary" in call.path else "requests" for call in sandbox.calls}
+    assert run.returncode == 0, run.stderr
+    assert stream.keys(run.records) == stream.keys(stream.records(sandbox))
+    assert {item["stream"] for item in run.messages if item["type"] == "SCHEMA"} == {stream.name}
+    assert asked == {stream.name}
 
 
 def test_deselected_fields_are_neither_in_schema_nor_in_records(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def type_of(schema: Json) -> str:
 
 
 def with_keys_of(schema: Json, value: Any) -> Any:
-    """Give objects the keys of their schema, in its order, null where the answer lacks them."""
+    """Return a value whose objects have the keys of their schema, in its order, null if absent."""
     if isinstance(value, list) and type_of(schema) == "array":
         return [with_keys_of(schema.get("items", {}), item) for item in value]
     is_object = isinstance(value, dict) and type_of(schema) in {"object", "any"}

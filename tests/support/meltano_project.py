@@ -313,7 +313,7 @@ def fit(value: Any, schema: Config, units: int) -> Any:
 
 
 def has(record: Config, name: str) -> bool:
-    """Tell whether a record has a value; a target may add nulls or leave them out."""
+    """Return whether a record has a value; a target may add nulls or leave them out."""
     return record.get(name) is not None
 
 

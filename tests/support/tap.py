@@ -141,5 +141,5 @@ def run_tap(config: Mapping[str, Any], tmp_path: Path, **options: Any) -> Run:
 
 
 def keys(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
-    """Give the sorted keys of records."""
+    """Return the sorted keys of records."""
     return sorted((record["siteId"], record["requestId"]) for record in records)
