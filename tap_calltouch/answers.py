@@ -31,7 +31,7 @@ ERROR_BODY_SIZE = 1 << 20
 MESSAGE_LENGTH = 300
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_CHUNK_SIZE = 1 << 16
+_PEEK_SIZE = 1 << 16
 
 # The real texts are unknown.
 _QUOTA = re.compile(r"балл|\bpoints?\b|суточн|в сутки|\bdaily\b|per day|quota|квот", re.IGNORECASE)
@@ -165,7 +165,7 @@ def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:
     body.seek(0)
     position = len(_BOM) if body.read(len(_BOM)) == _BOM else 0
     body.seek(position)
-    while chunk := body.read(_CHUNK_SIZE):
+    while chunk := body.read(_PEEK_SIZE):
         if rest := chunk.lstrip(_BLANK):
             return position + len(chunk) - len(rest), rest[:1]
         position += len(chunk)
@@ -176,7 +176,7 @@ def _last_byte(body: IO[bytes]) -> bytes:
     """Return the last byte that is no blank."""
     end = body.seek(0, 2)
     while end:
-        start = max(0, end - _CHUNK_SIZE)
+        start = max(0, end - _PEEK_SIZE)
         body.seek(start)
         if rest := body.read(end - start).rstrip(_BLANK):
             return rest[-1:]

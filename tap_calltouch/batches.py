@@ -11,12 +11,13 @@ from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import enc_hook
 from zlib_ng import gzip_ng
 
+from tap_calltouch.messages import FLUSH_SIZE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Files are smaller than the SDK's, which have the standard library's level 9 but escaped Cyrillic.
 _LEVEL = 6
-_BLOCK_SIZE = 1 << 17
 
 
 def write_files(
@@ -57,7 +58,7 @@ def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterat
             for record in chain(first, islice(remaining, batch_config.batch_size - 1)):
                 encode_into(record, block, -1)
                 block += b"\n"
-                if len(block) >= _BLOCK_SIZE:
+                if len(block) >= FLUSH_SIZE:
                     lines.write(block)
                     block.clear()
             lines.write(block)

@@ -168,9 +168,9 @@ class JournalStream(Stream):
                     calls.increment,
                 )
                 if self.config["request_numbers"]:
-                    yield from self._numbered(reader)
+                    yield from self._by_number(reader)
                 else:
-                    yield from self._windows(reader)
+                    yield from self._by_date(reader)
         except QuotaExhaustedError as error:
             raise FatalAPIError(_advise(error, self._bookmark(error.site))) from None
         finally:
@@ -178,7 +178,7 @@ class JournalStream(Stream):
             for line in self._drift.report():
                 self._warn(f"Stream {self.name}: {line}")
 
-    def _windows(self, reader: Reader) -> Iterator[Delivery]:
+    def _by_date(self, reader: Reader) -> Iterator[Delivery]:
         sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
         periods = [self._period(site) for site in sites]
         progress = Progress(
@@ -213,7 +213,7 @@ class JournalStream(Stream):
                 self.log("%s: %s", site.label, line)
         self.log("Stream %s: %s", self.name, progress.summary())
 
-    def _numbered(self, reader: Reader) -> Iterator[Delivery]:
+    def _by_number(self, reader: Reader) -> Iterator[Delivery]:
         """Yield the requests that are asked for by number."""
         site = self._site(None)
         numbers = self.config["request_numbers"]

@@ -20,7 +20,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-BLOCK_SIZE = 128 * 1024
+FLUSH_SIZE = 128 * 1024  # bytes of records that wait at most before they are written
 # A pipe that can be written to takes at least this much without blocking (POSIX: PIPE_BUF is 512
 # or more, 4096 on Linux), so that a signal is noticed even while the target does not read.
 WRITE_SIZE = getattr(select, "PIPE_BUF", 512)
@@ -68,7 +68,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         """
         self._encoder.encode_into(message, self._block, -1)
         self._block += b"\n"
-        if len(self._block) >= BLOCK_SIZE:
+        if len(self._block) >= FLUSH_SIZE:
             self.flush()
 
     def flush(self, state: bytes = b"") -> None:
@@ -151,13 +151,13 @@ def _open_output(descriptor: int) -> tuple[int, int]:
     """Return where to write, and how much at a time, so that no write blocks for long."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
-        return descriptor, 2 * BLOCK_SIZE
+        return descriptor, 2 * FLUSH_SIZE
     if stat.S_ISFIFO(mode):
         # On Linux a pipe can be opened once more, with a mode of its own: a write then takes what
         # fits. To set the mode of the one that is open would set it for all who share it.
         with suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK
-            return os.open(f"/proc/self/fd/{descriptor}", flags), 2 * BLOCK_SIZE
+            return os.open(f"/proc/self/fd/{descriptor}", flags), 2 * FLUSH_SIZE
     return descriptor, WRITE_SIZE
 
 

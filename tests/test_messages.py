@@ -139,7 +139,7 @@ def test_records_wait_in_a_block(pipe: Pipe) -> None:
 def test_a_full_block_is_written_as_whole_lines(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "BLOCK_SIZE", 1000)
+    monkeypatch.setattr(messages, "FLUSH_SIZE", 1000)
     writer = BlockWriter()
     for number in range(12):  # of some 110 bytes
         writer.write_message(record(number, "x" * 50))
