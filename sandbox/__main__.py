@@ -48,7 +48,7 @@ def main() -> int:
     options = _arguments()
     sites = [101 + index for index in range(options.sites)]
     first_day = options.until - timedelta(days=options.days - 1)
-    last_moment = datetime.combine(options.until, time(23, 59, 59), MOSCOW)
+    last_instant = datetime.combine(options.until, time(23, 59, 59), MOSCOW)
     journal = Journal(
         sites, first_day, options.until, options.requests_per_day, options.seed, sample=False
     )
@@ -57,7 +57,7 @@ def main() -> int:
         journal.calls(options.calls_per_day),
         token=options.token,
         latency=options.latency,
-        now=lambda: min(datetime.now(timezone.utc), last_moment),
+        now=lambda: min(datetime.now(timezone.utc), last_instant),
         ads_come_later=True,
     )
     with sandbox:

@@ -225,10 +225,10 @@ class Api:
     def _show(self, contract: Contract, record: Record, params: Mapping[str, str]) -> Record:
         """Return a record as an answer has it now."""
         shown = contract.show(record, params)
-        now, moment = self._present(), contract.moment(record)
-        if self.ads_come_later and now is not None and moment is not None:
+        now, instant = self._present(), contract.instant(record)
+        if self.ads_come_later and now is not None and instant is not None:
             midnight = now.astimezone(MOSCOW).replace(hour=0, minute=0, second=0, microsecond=0)
-            if moment >= midnight.timestamp():
+            if instant >= midnight.timestamp():
                 shown |= dict.fromkeys(_ADS)
         return shown
 

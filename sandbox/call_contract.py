@@ -46,7 +46,7 @@ class CallContract(Contract):
     dates = "%d/%m/%Y"
     bind_to = "call"
 
-    def moment(self, record: Record) -> float | None:
+    def instant(self, record: Record) -> float | None:
         made = record.get("timestamp")
         return made if isinstance(made, int) else None
 
@@ -61,7 +61,7 @@ class CallContract(Contract):
         return [lambda record: all(record.get(key) is True for key in wanted)]
 
     def exists(self, record: Record, now: datetime) -> bool:
-        began, duration = self.moment(record), record.get("duration")
+        began, duration = self.instant(record), record.get("duration")
         lasts = max(duration if isinstance(duration, int) else 0, _SOONEST)
         return began is None or began + lasts <= now.timestamp()
 

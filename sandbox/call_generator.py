@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox import pools
 from sandbox.clock import MOSCOW, stamp
-from sandbox.generator import Maker, Record, first_id, has_edges, leads_of_day, moment_of_day
+from sandbox.generator import Maker, Record, first_id, has_edges, leads_of_day, milliseconds_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,17 +63,17 @@ def _plans(
 ) -> list[_Plan]:
     """Plan a day's calls, in the order in which they end: that is when a call gets its id."""
     written = [request for request in requests if request["session"]]
-    moments: list[tuple[int, Record | None]] = []
+    calls: list[tuple[int, Record | None]] = []
     # A quarter of the calls, whose fraction counts on some days only.
     for request in rand.sample(written, min(len(written), (count + rand.randrange(4)) // 4)):
         second = request["date"] // 1000 - start + rand.randrange(60, 7200)
         if second < 86_400:
-            moments.append((second, request))
-    while len(moments) < count:
-        moments.append((moment_of_day(rand) // 1000, None))
+            calls.append((second, request))
+    while len(calls) < count:
+        calls.append((milliseconds_of_day(rand) // 1000, None))
     if count > 1 and has_edges(day):
-        moments[-2:] = (0, None), (86_399, None)
-    plans = [_Plan(second, _duration(rand), request) for second, request in moments]
+        calls[-2:] = (0, None), (86_399, None)
+    plans = [_Plan(second, _duration(rand), request) for second, request in calls]
     return sorted(plans, key=lambda plan: (plan.second + max(plan.duration, 0), plan.second))
 
 

@@ -63,7 +63,7 @@ class Contract(ABC):
     bind_to: ClassVar[str]
 
     @abstractmethod
-    def moment(self, record: Record) -> float | None:
+    def instant(self, record: Record) -> float | None:
         """Return when a record was made, in epoch seconds."""
 
     @abstractmethod
@@ -80,7 +80,7 @@ class Contract(ABC):
 
     def exists(self, record: Record, now: datetime) -> bool:
         """Return whether a record is in the journal by now."""
-        made = self.moment(record)
+        made = self.instant(record)
         return made is None or made <= now.timestamp()
 
     def select(
@@ -118,7 +118,7 @@ class Contract(ABC):
         high = period.last.replace(tzinfo=MOSCOW).timestamp() + 1
 
         def test(record: Record) -> bool:
-            made = self.moment(record)
+            made = self.instant(record)
             return made is not None and low <= made < high
 
         return test

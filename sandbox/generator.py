@@ -41,17 +41,19 @@ def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -
     """
     rand = random.Random(f"{seed}:{site}:{day.isoformat()}")
     count = leads_of_day(rand, day, per_day)
-    moments = sorted(moment_of_day(rand) for _ in range(count))
+    times = sorted(milliseconds_of_day(rand) for _ in range(count))
     if count > 1 and has_edges(day):
         # The first and the last instant of a day are where a wrong border shows.
-        moments[0], moments[-1] = 0, 86_399_999
+        times[0], times[-1] = 0, 86_399_999
     midnight = datetime.combine(day, time(), MOSCOW)
     start = round(midnight.timestamp() * 1000)
     people = pools.visitors(seed, site)
     first = first_id(day) + shift
     return [
-        _RequestMaker(rand, site, first + index, people, midnight, moment).record(start + moment)
-        for index, moment in enumerate(moments)
+        _RequestMaker(rand, site, first + index, people, midnight, time_of_day).record(
+            start + time_of_day
+        )
+        for index, time_of_day in enumerate(times)
     ]
 
 
@@ -61,7 +63,7 @@ def leads_of_day(rand: random.Random, day: date, per_day: int) -> int:
     return round(per_day * _WEEK[day.weekday()] * season * rand.uniform(0.85, 1.15))
 
 
-def moment_of_day(rand: random.Random) -> int:
+def milliseconds_of_day(rand: random.Random) -> int:
     """Return the milliseconds since midnight at which a lead comes."""
     hour = pools.HOURS[int(rand.random() * len(pools.HOURS))]
     return hour * 3_600_000 + int(rand.random() * 3_600_000)
@@ -92,13 +94,13 @@ class Maker:
         number: int,
         people: tuple[Visitor, ...],
         midnight: datetime,
-        moment: int,
+        time_of_day: int,
     ) -> None:
         self.random = rand.random
         self.site = site
         self.id = number
         self.visitor = self.pick(people)
-        self.local = midnight + timedelta(seconds=moment // 1000)
+        self.local = midnight + timedelta(seconds=time_of_day // 1000)
         self.host = f"https://site{site}.example/"
 
     def pick(self, pool: Any) -> Any:
@@ -130,10 +132,10 @@ class Maker:
         visits = []
         for back in reversed(range(self.pick((0, 1, 1, 2, 2, 3, 4, 6)))):
             traffic: Traffic = self.pick(pools.TRAFFIC)
-            moment = self.local - timedelta(days=23 + back, seconds=self.number(0, 80_000))
+            began = self.local - timedelta(days=23 + back, seconds=self.number(0, 80_000))
             visit = {
                 **traffic.fields,
-                "sessionDate": stamp(moment),
+                "sessionDate": stamp(began),
                 **self.visitor.visit,
                 "sessionId": session["sessionId"] - back * 1013,
                 "url": self.host + self.pick(pools.PAGES),

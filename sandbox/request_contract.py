@@ -40,12 +40,12 @@ class RequestContract(Contract):
     dates = "%m/%d/%Y"
     bind_to = "request"
 
-    def moment(self, record: Record) -> float | None:
+    def instant(self, record: Record) -> float | None:
         made = record.get("date")
         return made / 1000 if isinstance(made, int) else None
 
     def session_date(self, record: Record) -> str | None:
-        session, made = record.get("session"), self.moment(record)
+        session, made = record.get("session"), self.instant(record)
         if not isinstance(session, dict):
             return None
         text = session.get("sessionDate")

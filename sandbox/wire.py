@@ -32,7 +32,7 @@ class Exchange(NamedTuple):
 
 
 class Server(ThreadedWSGIServer):
-    """A threaded server that can be closed at any moment and leaves nothing behind."""
+    """A threaded server that can be closed at any time and leaves nothing behind."""
 
     # Threads that are waited for, where daemons would be left to themselves.
     daemon_threads = False

@@ -15,7 +15,7 @@ from dotenv import dotenv_values, find_dotenv
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_calltouch.inputs import InputError
-from tap_calltouch.moments import parse_moment
+from tap_calltouch.instants import parse_instant
 from tap_calltouch.settings import API_URL
 
 if TYPE_CHECKING:
@@ -217,17 +217,17 @@ def _problems_of_meaning(config: Config) -> Iterator[str]:
             f"Asia/Yekaterinburg, not {config['timezone']!r}."
         )
         return
-    moments = {}
+    dates = {}
     for name in ("start_date", "end_date"):
         if name in config:
             try:
-                moments[name] = parse_moment(config[name], zone, whole_day=name == "end_date")
+                dates[name] = parse_instant(config[name], zone, whole_day=name == "end_date")
             except (ValueError, OverflowError):
                 yield (
                     f"Setting `{name}` must be a date such as 2024-01-31 or a date-time such as "
                     f"2024-01-31T10:00:00+03:00, not {config[name]!r}."
                 )
-    if len(moments) == 2 and moments["start_date"] >= moments["end_date"]:  # noqa: PLR2004
+    if len(dates) == 2 and dates["start_date"] >= dates["end_date"]:  # noqa: PLR2004
         yield (
             f"Setting `start_date` ({config['start_date']}) must be before `end_date` "
             f"({config['end_date']})."

@@ -19,15 +19,15 @@ from tap_calltouch.answers import QuotaExhaustedError
 from tap_calltouch.batches import write_files
 from tap_calltouch.drift import Drift
 from tap_calltouch.inputs import InputError
-from tap_calltouch.maps import RecordMapper
-from tap_calltouch.moments import (
+from tap_calltouch.instants import (
     DAY,
     next_bookmark,
-    parse_moment,
+    parse_instant,
     plan_extent,
     timestamp,
     to_instant,
 )
+from tap_calltouch.maps import RecordMapper
 from tap_calltouch.parts import close
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
@@ -273,7 +273,7 @@ class JournalStream(Stream):
 
     def _bookmark(self, site: int | None) -> datetime | None:
         value = self.get_context_state(_context(site)).get("replication_key_value")
-        return parse_moment(value, self._scope.zone) if value else None
+        return parse_instant(value, self._scope.zone) if value else None
 
     @cached_property
     def _key(self) -> str:

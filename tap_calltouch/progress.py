@@ -85,8 +85,8 @@ def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: 
             "the API answered, but without records for that day. Check `site_ids`, `start_date`, "
             "`end_date` and the filters, or whether there was anything on that day"
         )
-    moments = sorted(record[key] for record in records if record.get(key))
-    dated = f", from {moments[0]} to {moments[-1]}" if moments else ""
+    dates = sorted(record[key] for record in records if record.get(key))
+    dated = f", from {dates[0]} to {dates[-1]}" if dates else ""
     parts = [
         name
         for name, field in schema["properties"].items()

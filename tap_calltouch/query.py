@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from tap_calltouch.moments import DAY, MIDNIGHT, parse_moment, timestamp, to_instant
+from tap_calltouch.instants import DAY, MIDNIGHT, parse_instant, timestamp, to_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tap_calltouch.windows import DateWindow
 
 # Calltouch is younger. If all dates of an answer are older, they are read in the wrong unit.
-OLDEST_MOMENT = "2000"
-_LAST_MOMENT = "~"  # behind every timestamp
+OLDEST_TIMESTAMP = "2000"
+_LAST_TIMESTAMP = "~"  # behind every timestamp
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ class Scope:
         """Read the settings of a run that began at an instant."""
         zone = ZoneInfo(config["timezone"])
         value = config.get("end_date")
-        end = parse_moment(value, zone, whole_day=True) if value else started
+        end = parse_instant(value, zone, whole_day=True) if value else started
         return cls(
             zone,
-            parse_moment(config["start_date"], zone),
+            parse_instant(config["start_date"], zone),
             end if end < started else None,
             config["bind_to"] == "session",
         )
@@ -118,12 +118,12 @@ class Scope:
     def kept(self) -> tuple[str, str]:
         """The timestamps between which records are wanted."""
         if self.is_by_session:
-            return OLDEST_MOMENT, _LAST_MOMENT
-        return timestamp(self.start), timestamp(self.end) if self.end else _LAST_MOMENT
+            return OLDEST_TIMESTAMP, _LAST_TIMESTAMP
+        return timestamp(self.start), timestamp(self.end) if self.end else _LAST_TIMESTAMP
 
     def nearby(self, window: DateWindow) -> tuple[str, str]:
         """Return the timestamps between which an answer for a window is dated, and a day more."""
         if self.is_by_session:
-            return OLDEST_MOMENT, _LAST_MOMENT
+            return OLDEST_TIMESTAMP, _LAST_TIMESTAMP
         first, last = (to_instant(wall, self.zone) for wall in (window.start, window.end))
         return timestamp(first - DAY), timestamp(last + DAY)

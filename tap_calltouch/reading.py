@@ -16,7 +16,7 @@ from tap_calltouch.blocks import BrokenAnswerError
 from tap_calltouch.cleaning import UnusableRecordError
 from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES
 from tap_calltouch.parts import Part, close, read_pages, read_parts
-from tap_calltouch.query import OLDEST_MOMENT
+from tap_calltouch.query import OLDEST_TIMESTAMP
 from tap_calltouch.windows import DateWindow, WindowLength, halves
 
 if TYPE_CHECKING:
@@ -152,12 +152,17 @@ class Window:
     window: DateWindow
     parts: list[Part]
     rows: Counter[str] = field(default_factory=Counter)
-    _known: set[tuple[int, int]] | None = None
+    _came: set[tuple[int, int]] = field(default_factory=set)
 
     @property
     def received(self) -> datetime:
         """When the first of its answers arrived."""
         return min(part.answer.received for part in self.parts)
+
+    @property
+    def _may_repeat(self) -> bool:
+        """Whether a record may come twice, so that the keys of those that came are kept."""
+        return len(self.parts) > 1 or not self.parts[0].is_unique or bool(self._came)
 
     def records(self) -> Iterator[Any]:
         """Yield the records that were asked for, each once.
@@ -165,8 +170,6 @@ class Window:
         Raises:
             FatalAPIError: If the answers cannot be read.
         """
-        if len(self.parts) > 1 or not self.parts[0].is_unique:
-            self._known = set()
         try:
             yield from self._read_all(self.parts)
         except UnusableRecordError as error:
@@ -182,18 +185,18 @@ class Window:
             close(parts)
 
     def _read(self, part: Part, failures: int) -> Iterator[Any]:
-        mine, known = self.site.id, self._known
+        mine, may_repeat = self.site.id, self._may_repeat
         low, high = self._dates
         body = part.answer.body
         start = body.tell()
         ancient = self.rows[_ANCIENT]
         came = written = 0
         try:
-            for (site, key, moment), record in self.site.decoder.records(body):
+            for (site, key, timestamp), record in self.site.decoder.records(body):
                 came += 1
                 if (
-                    known is None and low <= moment < high and (mine is None or site == mine)
-                ) or self._is_wanted(site, key, moment):
+                    not may_repeat and low <= timestamp < high and (mine is None or site == mine)
+                ) or self._is_wanted(site, key, timestamp):
                     written += 1
                     yield record
         except BrokenAnswerError as error:
@@ -215,22 +218,22 @@ class Window:
         (first, last), (low, high) = self.scope.kept, self._nearby
         return max(first, low), min(last, high)
 
-    def _is_wanted(self, site: int, key: int, moment: str) -> bool:
+    def _is_wanted(self, site: int, key: int, timestamp: str) -> bool:
         """Return whether a record was asked for and did not come before; count it if not."""
-        if moment < OLDEST_MOMENT:
+        if timestamp < OLDEST_TIMESTAMP:
             return self._leave_out(_ANCIENT, "the answer holds records that are dated before 2000")
         if self.site.id is not None and site != self.site.id:
             return self._leave_out("of other sites", "the answer holds records of other sites")
-        if not self._nearby[0] <= moment < self._nearby[1]:
+        if not self._nearby[0] <= timestamp < self._nearby[1]:
             return self._leave_out(
                 "of other dates", "the answer holds records that are dated outside the window"
             )
-        if not self._dates[0] <= moment < self._dates[1]:
+        if not self._dates[0] <= timestamp < self._dates[1]:
             return self._leave_out("outside start_date and end_date")
-        if self._known is not None:
-            if (site, key) in self._known:
+        if self._may_repeat:
+            if (site, key) in self._came:
                 return self._leave_out("came before")
-            self._known.add((site, key))
+            self._came.add((site, key))
         return True
 
     def _leave_out(self, reason: str, warning: str = "") -> bool:
@@ -244,10 +247,10 @@ class Window:
 
     def _wrong_unit(self, part: Part, start: int) -> str:
         part.answer.body.seek(start)
-        moments = [moment for (*_, moment), _ in self.site.decoder.records(part.answer.body)]
+        dates = sorted(date for (*_, date), _ in self.site.decoder.records(part.answer.body))
         return (
-            f"{self.site.label}, window {part.window}: the records are dated from {min(moments)} "
-            f"to {max(moments)}, before Calltouch was. The API seems to count in another unit now."
+            f"{self.site.label}, window {part.window}: the records are dated from {dates[0]} to "
+            f"{dates[-1]}, before Calltouch was. The API seems to count in another unit now."
         )
 
     def _read_again(self, part: Part, error: BrokenAnswerError, failures: int) -> Iterator[Any]:
@@ -278,8 +281,7 @@ class Window:
             )
             return
         part.answer.body.seek(start)
-        self._known = self._known or set()
-        self._known |= {
+        self._came |= {
             (site, key) for (site, key, _), _ in self.site.decoder.records(part.answer.body)
         }
         before = self.rows["written"]

@@ -34,18 +34,18 @@ class Identity(NamedTuple):
     Attributes:
         site: Name of the column with the site's id.
         key: Name of the column with the record's id within its site.
-        moment: Name of the replication key.
+        instant: Name of the replication key.
     """
 
     site: str
     key: str
-    moment: str
+    instant: str
 
     @property
     def shape(self) -> Shape:
         """Their true types."""
         integer = Shape("integer")
-        fields = {self.site: integer, self.key: integer, self.moment: Shape("instant")}
+        fields = {self.site: integer, self.key: integer, self.instant: Shape("instant")}
         return Shape("object", fields)
 
 
@@ -122,8 +122,8 @@ class RecordDecoder:
             answer: A JSON array, from the file's position on.
 
         Yields:
-            Site, key and moment of one record after the other, each with the record: a struct, or
-            a dict if msgspec has no type for it.
+            Site, key and timestamp of one record after the other, each with the record: a struct,
+            or a dict if msgspec has no type for it.
 
         Raises:
             BrokenAnswerError: If the body is not one whole JSON array.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo
 
 from tap_calltouch.inputs import InputError
-from tap_calltouch.moments import parse_moment
+from tap_calltouch.instants import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def _instant_of(entry: State) -> datetime:
     value = entry.get(_BOOKMARK)
     if value is None:
         return datetime.min.replace(tzinfo=timezone.utc)
-    return parse_moment(value, ZoneInfo("UTC"))
+    return parse_instant(value, ZoneInfo("UTC"))
 
 
 def _refuse(problem: str) -> NoReturn:

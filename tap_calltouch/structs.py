@@ -215,7 +215,7 @@ def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
 
 
 def stamp(milliseconds: int) -> str:
-    """Format an instant as `moments.timestamp` does, much faster.
+    """Format an instant as `instants.timestamp` does, much faster.
 
     Args:
         milliseconds: Since 1970.

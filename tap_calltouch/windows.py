@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_calltouch.moments import DAY, HOUR, MIDNIGHT, midnight_of, wall_period
+from tap_calltouch.instants import DAY, HOUR, MIDNIGHT, midnight_of, wall_period
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ class DateWindow:
     """One period to ask for, in wall time, whole seconds.
 
     Attributes:
-        start: First moment of the window.
-        end: First moment after the window. Midnight, unless the window lies within one day.
+        start: Where the window begins.
+        end: Where it ends, which it does not hold. Midnight, unless the window lies within one day.
     """
 
     start: datetime
@@ -64,15 +64,15 @@ def whole_days(
 
 
 def cut(start: datetime, end: datetime, length: Callable[[], timedelta]) -> Iterator[DateWindow]:
-    """Cut a period into windows that cover each moment once, in order.
+    """Cut a period into windows that cover each wall time once, in order.
 
     A day that the period's start or end cuts is a window of its own: what `timeFrom` and `timeTo`
     mean over several days is unknown, and over one day it is clear. All other windows are whole
     days, unless they have to be shorter than a day.
 
     Args:
-        start: First moment.
-        end: First moment after the period.
+        start: First wall time.
+        end: First wall time after the period.
         length: Returns the longest window, each time that one is cut.
 
     Yields:

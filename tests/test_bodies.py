@@ -85,7 +85,7 @@ def test_body_that_breaks_behind_written_records_loses_nothing(
             record
             for record in stream.records(sandbox)
             if JANUARY_8
-            <= datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
+            <= datetime.fromtimestamp(record[stream.instant] / stream.ticks, MOSCOW)
             < JANUARY_8 + timedelta(days=7)
         ]
         calls = len(sandbox.calls)

@@ -254,7 +254,7 @@ def test_points_that_are_used_up_end_both_streams_at_once(
                 record
                 for record in stream.records(sandbox)
                 if datetime(2024, 1, 1, tzinfo=MOSCOW).timestamp() * stream.ticks
-                <= record[stream.moment]
+                <= record[stream.instant]
             ]
             for name, stream in STREAMS.items()
         }
@@ -286,7 +286,7 @@ def test_points_that_are_used_up_end_both_streams_at_once(
         due = [
             record
             for record in records[name]
-            if record[stream.moment]
+            if record[stream.instant]
             >= datetime(2024, 1, since[record["siteId"]], tzinfo=MOSCOW).timestamp() * stream.ticks
         ]
         assert stream.keys(rows) == stream.keys(due)

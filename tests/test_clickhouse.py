@@ -82,14 +82,14 @@ def test_the_server_answers_clickhouses_own_client(server: ClickHouse) -> None:
     assert client.query("select * from texts").result_rows == rows
     found = client.query("select text from texts where id = {id:Int64}", {"id": 2})
     assert found.result_rows == [(None,)]
-    moment = datetime(2024, 2, 1, 12, 30, 0, 123000, tzinfo=timezone.utc)
+    instant = datetime(2024, 2, 1, 12, 30, 0, 123000, tzinfo=timezone.utc)
     types = client.query(
         "select now64(3, 'Europe/Moscow') > toDateTime64('2024-02-01 15:30:00.123', 3) as after,"
-        " toDateTime64('2024-02-01 15:30:00.123', 3) as moment, toDecimal64('1.5', 4) as amount",
+        " toDateTime64('2024-02-01 15:30:00.123', 3) as instant, toDecimal64('1.5', 4) as amount",
         tz_mode="aware",
     )
-    assert types.column_names == ("after", "moment", "amount")
-    assert types.result_rows[0][1] == moment
+    assert types.column_names == ("after", "instant", "amount")
+    assert types.result_rows[0][1] == instant
     with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
         client.query("select * from absent")
     nulls = "select absent.id from texts left join texts as absent on absent.id = texts.id + 5"
@@ -128,12 +128,12 @@ def test_loads_twice_without_doubling(
         }
         check_columns(server, "loads", stream, types)
         # The target writes UTC, and the column takes it for the time of the server's zone.
-        moment = "date" if stream == "requests" else "timestamp"
+        instant = "date" if stream == "requests" else "timestamp"
         (first,) = server.query(
-            f"select toUnixTimestamp(min({moment})) as moment from loads.{stream}"
+            f"select toUnixTimestamp(min({instant})) as instant from loads.{stream}"
         )
-        right = min(datetime.fromisoformat(row[moment]) for row in lossy(rows, stream).values())
-        assert first["moment"] == right.timestamp() - 3 * 3600
+        right = min(datetime.fromisoformat(row[instant]) for row in lossy(rows, stream).values())
+        assert first["instant"] == right.timestamp() - 3 * 3600
 
 
 def lossy(rows: Rows, stream: str) -> Rows:

@@ -67,7 +67,7 @@ MEANT = {
     "selection and maps, so a plain tap is run without them.",
     "empty settings": "An empty text is a setting that is not set, as Meltano has it.",
     "dates": "A bookmark moves with windows: no record needs a date, whatever the replication key.",
-    "time_extracted": "The moment differs, and so do the values of bookmarks.",
+    "time_extracted": "The instant differs, and so do the values of bookmarks.",
 }
 
 REFUSALS = {

@@ -136,9 +136,9 @@ def test_dagster_loads_years_in_parallel_slices_and_retries_the_one_that_failed(
     assert times.keys() == {f"{site}_{month}" for site in SITES for month in MONTHS.values()}
     del times[FAILING]
     # At five calls a second for each, the three of a slice would take less than half of a second.
-    assert min(max(moments) - min(moments) for moments in times.values()) > 1
+    assert min(max(starts) - min(starts) for starts in times.values()) > 1
     at_once = [
-        sum(min(moments) <= start <= max(moments) for moments in times.values())
+        sum(min(starts) <= start <= max(starts) for starts in times.values())
         for start in map(min, times.values())
     ]
     assert 1 < max(at_once) <= 4

@@ -50,7 +50,7 @@ def january(
     return stream.keys(
         record
         for record in stream.records(sandbox, 101)
-        if first <= str(moscow(record[stream.moment] / stream.ticks).date()) <= last
+        if first <= str(moscow(record[stream.instant] / stream.ticks).date()) <= last
     )
 
 

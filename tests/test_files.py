@@ -127,8 +127,10 @@ def test_target_s3_writes_every_field_of_a_flat_table_as_parquet(tmp_path: Path)
         download(url, tmp_path)
     for stream, rows in loaded.items():
         # The target cuts times to seconds.
-        moment = {"requests": "date", "calls": "timestamp"}[stream]
-        wanted = {key: row | {moment: f"{row[moment][:19]}.000+00:00"} for key, row in rows.items()}
+        instant = {"requests": "date", "calls": "timestamp"}[stream]
+        wanted = {
+            key: row | {instant: f"{row[instant][:19]}.000+00:00"} for key, row in rows.items()
+        }
         found = read(f"'{tmp_path}/bucket/calltouch/{stream}/**/*.parquet'", stream)
         assert without_empty(found) == without_empty(wanted)
 

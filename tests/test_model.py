@@ -141,7 +141,7 @@ def test_store_equals_the_journals_inside_the_lookback_and_is_never_behind(
             for stream, record in visible:
                 bookmark = since[stream.name, record["siteId"]]
                 first_day = bookmark and bookmark.astimezone(MOSCOW).date() - timedelta(lookback)
-                created = datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
+                created = datetime.fromtimestamp(record[stream.instant] / stream.ticks, MOSCOW)
                 key = key_of(stream, record)
                 if first_day is None or created.date() >= first_day:
                     promised[key] = changing(record)

@@ -16,7 +16,7 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.answers import Answer, HeavyAnswerError, Page
 from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES, spool
-from tap_calltouch.moments import DAY, HOUR
+from tap_calltouch.instants import DAY, HOUR
 from tap_calltouch.parts import READINGS, SPARE_PAGES, Part, close, read_pages, read_parts
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.windows import DateWindow, WindowLength, cut
@@ -200,7 +200,7 @@ def test_windows_regain_their_length_after_a_heavy_week(limit: timedelta, width:
     st.integers(1, 5),
     st.integers(1, 90),
 )
-def test_parts_cover_each_moment_once_in_order_whatever_the_limits(
+def test_parts_cover_each_wall_time_once_in_order_whatever_the_limits(
     days: int, limits: list[int], width: int, longest: int
 ) -> None:
     """The limit changes each day."""
@@ -226,7 +226,7 @@ def test_whatever_fails_parts_come_without_a_gap_and_then_the_error(
 
     def ask(window: DateWindow, tries: int) -> list[Part]:
         found = api.ask(window, tries)
-        if any(window.start <= moment < window.end for moment in bad):
+        if any(window.start <= time < window.end for time in bad):
             raise FatalAPIError
         return found
 

@@ -22,7 +22,7 @@ from tap_calltouch.answers import (
 )
 from tap_calltouch.client import MAX_TRIES
 from tap_calltouch.drift import Drift
-from tap_calltouch.moments import DAY, HOUR
+from tap_calltouch.instants import DAY, HOUR
 from tap_calltouch.parts import Part
 from tap_calltouch.query import Scope
 from tap_calltouch.reading import Reader, Site, Window
@@ -304,8 +304,8 @@ def wall_of(day: str, time: str) -> datetime:
     return datetime.strptime(f"{day} {time}", "%m/%d/%Y %H:%M:%S")  # noqa: DTZ007
 
 
-def row(number: int, moment: str = "2024-01-08T10:00", site: Any = 101, **more: Any) -> Row:
-    at = int(wall(moment).replace(tzinfo=MOSCOW).timestamp() * 1000)
+def row(number: int, instant: str = "2024-01-08T10:00", site: Any = 101, **more: Any) -> Row:
+    at = int(wall(instant).replace(tzinfo=MOSCOW).timestamp() * 1000)
     return {"siteId": site, "requestId": number, "date": at, **more}
 
 
@@ -441,15 +441,15 @@ def test_rows_outside_the_users_dates_are_left_out_without_a_word(
     settings: dict[str, Any], written: list[int]
 ) -> None:
     at = ["2024-01-08T09:59:59", "2024-01-08T10:00", "2024-01-08T12:00"]
-    setup = Setup(Api([row(number, moment) for number, moment in enumerate(at, 1)]), settings)
+    setup = Setup(Api([row(number, instant) for number, instant in enumerate(at, 1)]), settings)
     left_out = {"outside start_date and end_date": 3 - len(written)} if len(written) < 3 else {}
     assert setup.read() == (written, {"written": len(written), **left_out})
     assert setup.warnings == []
 
 
-@pytest.mark.parametrize("moment", ["2000-01-02T00:00", "2024-01-06T10:00", "2030-01-01T00:00"])
-def test_rows_by_session_may_be_of_any_date(moment: str) -> None:
-    setup = Setup(Api([row(1, moment)], obeys=False), {"bind_to": "session"})
+@pytest.mark.parametrize("instant", ["2000-01-02T00:00", "2024-01-06T10:00", "2030-01-01T00:00"])
+def test_rows_by_session_may_be_of_any_date(instant: str) -> None:
+    setup = Setup(Api([row(1, instant)], obeys=False), {"bind_to": "session"})
     assert setup.read() == ([1], {"written": 1})
 
 

@@ -83,7 +83,7 @@ def test_api_that_ignores_dates_loads_nothing_many_times(stream: Stream, tmp_pat
     assert sorted(times) == stream.keys(whole)
     borders = [datetime(2024, 1, day, tzinfo=MOSCOW) for day in (11, 21, 31)]
     for record in whole:
-        made = datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
+        made = datetime.fromtimestamp(record[stream.instant] / stream.ticks, MOSCOW)
         near = sum(border - DAY <= made < border + DAY for border in borders)
         assert times[101, record[stream.key]] == 1 + near
     assert len(warnings_in(run, "dated outside the window, which are left out")) == 1
@@ -197,7 +197,7 @@ def test_dates_in_another_unit_are_one_error_that_shows_them(
 
     def change(rows: list[Record]) -> list[Record]:
         factor = 1 / 1000 if stream is REQUESTS else 1000
-        return [row | {stream.moment: int(row[stream.moment] * factor)} for row in rows]
+        return [row | {stream.instant: int(row[stream.instant] * factor)} for row in rows]
 
     with stream.sandbox() as sandbox:
         sandbox.faults.append(Fault("change", apply=change))
@@ -220,7 +220,7 @@ def test_one_record_of_an_impossible_date_is_left_out_with_a_warning(
     stream: Stream, tmp_path: Path, bind_to: str
 ) -> None:
     def change(rows: list[Record]) -> list[Record]:
-        return [rows[0] | {stream.moment: 0}, *rows[1:]]
+        return [rows[0] | {stream.instant: 0}, *rows[1:]]
 
     with stream.sandbox() as sandbox:
         whole = stream.run(sandbox, tmp_path, bind_to=bind_to)
@@ -289,12 +289,12 @@ def test_windows_go_back_to_full_length_step_by_step(stream: Stream, tmp_path: P
 def test_halves_of_a_day_overlap_and_double_nothing(stream: Stream, tmp_path: Path) -> None:
     """Records in the very seconds at which two halves meet, of a day that is too heavy whole."""
     noon = JANUARY_8 + 12 * HOUR
-    moments = [
+    instants = [
         JANUARY_8,
         *(noon + step * SECOND for step in (-2, -1, 0, 1)),
         noon + 12 * HOUR - SECOND,
     ]
-    records = [stream.record(number, moment) for number, moment in enumerate(moments)]
+    records = [stream.record(number, instant) for number, instant in enumerate(instants)]
 
     def is_whole_day(call: Call) -> bool:
         return "timeFrom" not in call.params and "timeTo" not in call.params

@@ -141,8 +141,8 @@ def test_the_period_includes_both_its_edges(
 
 
 def test_a_last_second_is_whole() -> None:
-    moment = datetime(2024, 3, 8, 10, 30, 15, tzinfo=MOSCOW).timestamp() * 1000
-    times = {n: int(moment) + n for n in (-1, 0, 999, 1000)}
+    instant = datetime(2024, 3, 8, 10, 30, 15, tzinfo=MOSCOW).timestamp() * 1000
+    times = {n: int(instant) + n for n in (-1, 0, 999, 1000)}
     exact = [{"siteId": 1, "requestId": n, "date": at} for n, at in times.items()]
     with Sandbox(Journal.of(exact)) as sandbox:
         second = {**MARCH_8, "timeFrom": "10:30:15", "timeTo": "10:30:15"}

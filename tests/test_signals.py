@@ -60,7 +60,7 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
     unbuffered: str,
     part: int,
 ) -> None:
-    """At random moments, while the tap writes and while it waits for its turn to call."""
+    """At random times, while the tap writes and while it waits for its turn to call."""
     chance = random.Random(f"{signum}{unbuffered}{part}")
     ended = 0
     for start in (start_script, start_tap, start_tap, start_tap, start_tap):
@@ -176,7 +176,7 @@ def whole_messages(path: Path) -> list[dict[str, Any]]:
 def test_killed_sync_resumes_without_loss(
     journal: Journal, tmp_path: Path, bind_to: str, kills: int, days: int
 ) -> None:
-    """SIGKILL at random moments, each run from the last state."""
+    """SIGKILL at random times, each run from the last state."""
     chance = random.Random(bind_to)
     with Sandbox(journal, journal.calls(per_day=3), token=TOKEN, per_second=10_000) as sandbox:
         config = config_for(

@@ -124,8 +124,8 @@ def comparable(row: Row) -> Row:
         if name.startswith("_sdc") or value is None:
             continue
         if name == "date" or name.endswith("__dateCreated"):
-            moment = value.replace(tzinfo=timezone.utc)
-            columns[name] = moment.isoformat(timespec="milliseconds")
+            instant = value.replace(tzinfo=timezone.utc)
+            columns[name] = instant.isoformat(timespec="milliseconds")
         elif isinstance(value, str) and value[:1] in {"[", "{"}:
             columns[name] = without_nulls(json.loads(value))
         else:

@@ -329,8 +329,8 @@ def test_no_bookmark_lies_in_the_future(stream: Stream, tmp_path: Path, offset: 
         )
     assert run.returncode == 0
     assert stream.keys(run.records) == [(101, 1)]
-    assert now - timedelta(hours=1, minutes=1) < moment(stream, run.states[-1])
-    assert moment(stream, run.states[-1]) <= datetime.now(timezone.utc)
+    assert now - timedelta(hours=1, minutes=1) < bookmark(stream, run.states[-1])
+    assert bookmark(stream, run.states[-1]) <= datetime.now(timezone.utc)
 
 
 @each_stream
@@ -341,10 +341,10 @@ def test_bookmark_from_the_future_skips_nothing(stream: Stream, tmp_path: Path) 
         start = (now - timedelta(days=3)).date().isoformat()
         run = stream.run(sandbox, tmp_path, state, start_date=start, end_date=None, lookback_days=1)
     assert stream.keys(run.records) == [(101, 1)]
-    assert moment(stream, run.states[-1]) <= datetime.now(timezone.utc)
+    assert bookmark(stream, run.states[-1]) <= datetime.now(timezone.utc)
 
 
-def moment(stream: Stream, state: dict[str, Any]) -> datetime:
+def bookmark(stream: Stream, state: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(stream.bookmark(state) or "")
 
 
@@ -355,36 +355,36 @@ def moment(stream: Stream, state: dict[str, Any]) -> datetime:
 def test_day_of_another_length_loses_nothing(stream: Stream, tmp_path: Path, day: date) -> None:
     """A record every ten minutes around a change of Moscow's clock, runs that end within it."""
     begin = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - timedelta(hours=6)
-    moments = [begin + timedelta(minutes=10 * number) for number in range(36 * 6)]
-    records = [stream.record(number, moment) for number, moment in enumerate(moments)]
+    instants = [begin + timedelta(minutes=10 * number) for number in range(36 * 6)]
+    records = [stream.record(number, instant) for number, instant in enumerate(instants)]
     got: set[tuple[int, int]] = set()
     state = None
     with stream.sandbox(records) as sandbox:
-        for end in moments[20::24]:
+        for end in instants[20::24]:
             run = stream.run(
                 sandbox,
                 tmp_path,
                 state,
-                start_date=moments[0].isoformat(),
+                start_date=instants[0].isoformat(),
                 end_date=end.isoformat(),
                 lookback_days=0,
             )
             assert run.returncode == 0, run.stderr
             state = run.states[-1]
             got |= set(stream.keys(run.records))
-            assert {(101, number) for number, at in enumerate(moments) if at < end} <= got
-            assert moment(stream, state) <= end
+            assert {(101, number) for number, at in enumerate(instants) if at < end} <= got
+            assert bookmark(stream, state) <= end
 
 
 @each_stream
 def test_run_over_midnight_goes_on_where_it_stopped(stream: Stream, tmp_path: Path) -> None:
     """The first run begins just before midnight in Moscow, the second just after it."""
     midnight = datetime(2024, 1, 10, 21, tzinfo=timezone.utc)
-    moments = [midnight + timedelta(seconds=20 * step) for step in range(-20, 20)]
+    instants = [midnight + timedelta(seconds=20 * step) for step in range(-20, 20)]
     got: set[tuple[int, int]] = set()
     state = None
     for now in (midnight - timedelta(seconds=90), midnight + timedelta(seconds=90)):
-        visible = [stream.record(number, at) for number, at in enumerate(moments) if at <= now]
+        visible = [stream.record(number, at) for number, at in enumerate(instants) if at <= now]
         with stream.sandbox(visible) as sandbox:
             offset = now.timestamp() - datetime.now(timezone.utc).timestamp()
             run = stream.run(
@@ -399,7 +399,7 @@ def test_run_over_midnight_goes_on_where_it_stopped(stream: Stream, tmp_path: Pa
         state = run.states[-1]
         got |= set(stream.keys(run.records))
         assert got == set(stream.keys(visible))
-        assert moment(stream, state) <= now + timedelta(seconds=60)
+        assert bookmark(stream, state) <= now + timedelta(seconds=60)
 
 
 def test_states_hold_nothing_but_bookmarks(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -409,6 +409,6 @@ def test_states_hold_nothing_but_bookmarks(sandbox: Sandbox, tmp_path: Path) -> 
         for name, entry in state["bookmarks"].items():
             for partition in entry.get("partitions", []):
                 assert partition["context"] == {"siteId": 101}
-                assert partition["replication_key"] == STREAMS[name].moment
+                assert partition["replication_key"] == STREAMS[name].instant
                 assert len(partition) == 3
     assert "token" not in json.dumps(run.states)

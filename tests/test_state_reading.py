@@ -13,15 +13,15 @@ from tap_calltouch.state import read_state
 pytestmark = pytest.mark.portable
 
 KEYS = {"requests": "date", "calls": "timestamp"}
-MOMENT = "2024-01-20T21:00:00.000+00:00"
+TIMESTAMP = "2024-01-20T21:00:00.000+00:00"
 EARLIER = "2024-01-10T21:00:00.000+00:00"
 
 
-def mark(value: Any = MOMENT, key: str = "date", **more: Any) -> dict[str, Any]:
+def mark(value: Any = TIMESTAMP, key: str = "date", **more: Any) -> dict[str, Any]:
     return {"replication_key": key, "replication_key_value": value, **more}
 
 
-def partition(site: Any = 101, value: Any = MOMENT, **more: Any) -> dict[str, Any]:
+def partition(site: Any = 101, value: Any = TIMESTAMP, **more: Any) -> dict[str, Any]:
     return {"context": {"siteId": site}, **mark(value), **more}
 
 
@@ -46,13 +46,13 @@ OURS = [
     pytest.param(requests(mark("2024-01-21")), id="a date"),
     pytest.param(requests(mark("1970-01-01T00:00:00.000+00:00")), id="long before Calltouch was"),
     pytest.param(requests(mark(None)), id="no value yet"),
-    pytest.param(requests({"replication_key_value": MOMENT}), id="the key is not named"),
+    pytest.param(requests({"replication_key_value": TIMESTAMP}), id="the key is not named"),
     pytest.param(requests({}), id="a stream that has not begun"),
     pytest.param(requests({"partitions": []}), id="no partitions yet"),
     pytest.param(by_site({"context": {"siteId": 101}}), id="a site that has not begun"),
     pytest.param(requests(mark(progress_markers={"Note": "x"})), id="progress markers"),
     pytest.param(by_site(partition(starting_replication_value="2024-01-01")), id="starting value"),
-    pytest.param(by_site(partition(replication_key_signpost=MOMENT)), id="signpost"),
+    pytest.param(by_site(partition(replication_key_signpost=TIMESTAMP)), id="signpost"),
     pytest.param({"bookmarks": {}}, id="no stream yet"),
     pytest.param(
         {
@@ -139,7 +139,7 @@ def test_state_given_is_not_changed() -> None:
         pytest.param({"bookmarks": None}, "no `bookmarks`", id="null"),
         pytest.param({"bookmarks": {"orders": mark()}}, "no `bookmarks`", id="another tap"),
         pytest.param(
-            requests({"date": MOMENT}), "has no `replication_key_value`", id="an older form"
+            requests({"date": TIMESTAMP}), "has no `replication_key_value`", id="an older form"
         ),
         pytest.param(requests([]), "`bookmarks.requests` must be an object", id="a list"),
         pytest.param(requests(None), "`bookmarks.requests` must be an object", id="null entry"),
@@ -156,7 +156,7 @@ def test_state_given_is_not_changed() -> None:
         pytest.param(requests(mark("yesterday")), '"yesterday"', id="no date"),
         pytest.param(requests(mark(1704067200000)), "1704067200000", id="a number"),
         pytest.param(requests(mark(value=True)), "true", id="a boolean"),
-        pytest.param(requests(mark([MOMENT])), "no usable date-time", id="a list of dates"),
+        pytest.param(requests(mark([TIMESTAMP])), "no usable date-time", id="a list of dates"),
         pytest.param(requests(mark({"a": 1})), "no usable date-time", id="an object"),
         pytest.param(requests(mark("")), "no usable date-time", id="an empty text"),
         pytest.param(requests(mark("0001-01-01T00:00:00+00:00")), "0001", id="the year 1"),
@@ -176,7 +176,9 @@ def test_state_given_is_not_changed() -> None:
         pytest.param(by_site(partition(site=True)), "needs a `context`", id="a boolean site"),
         pytest.param(by_site(partition(value="soon")), '"soon"', id="a site without a date"),
         pytest.param(
-            by_site({"context": {"siteId": 101}, "date": MOMENT}), "has no `repl", id="older site"
+            by_site({"context": {"siteId": 101}, "date": TIMESTAMP}),
+            "has no `repl",
+            id="older site",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from tap_calltouch.cleaning import Cleaner
 from tap_calltouch.drift import Drift
-from tap_calltouch.moments import timestamp
+from tap_calltouch.instants import timestamp
 from tap_calltouch.structs import ANY, Shape, select, shape_of, stamp, struct_type
 
 if TYPE_CHECKING:
@@ -311,15 +311,15 @@ def test_field_may_have_any_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment",
+    "milliseconds",
     [-62135596800000, -86_400_001, -1, 0, 1, 86_399_999, 951_782_400_000, 253402300799999],
 )
-def test_stamp_is_the_timestamp_of_an_epoch_number(moment: int) -> None:
-    instant = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=moment)
-    assert stamp(moment) == timestamp(instant)
+def test_stamp_is_the_timestamp_of_an_epoch_number(milliseconds: int) -> None:
+    instant = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=milliseconds)
+    assert stamp(milliseconds) == timestamp(instant)
 
 
-@pytest.mark.parametrize("moment", [-62135596800001, 253402300800000, 10**30, -(10**30)])
-def test_stamp_outside_the_calendar_is_an_error(moment: int) -> None:
+@pytest.mark.parametrize("milliseconds", [-62135596800001, 253402300800000, 10**30, -(10**30)])
+def test_stamp_outside_the_calendar_is_an_error(milliseconds: int) -> None:
     with pytest.raises(OverflowError):
-        stamp(moment)
+        stamp(milliseconds)

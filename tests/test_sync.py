@@ -63,7 +63,7 @@ JANUARY_8 = datetime(2024, 1, 8, tzinfo=MOSCOW)
 
 def made(stream: Stream, record: Record) -> datetime:
     """Return when a record of the journal was made."""
-    return datetime.fromtimestamp(record[stream.moment] / stream.ticks, MOSCOW)
+    return datetime.fromtimestamp(record[stream.instant] / stream.ticks, MOSCOW)
 
 
 # What comes out.
@@ -83,7 +83,7 @@ def test_every_record_comes_out_once_and_fits_the_schema(stream: Stream, tmp_pat
         validator.validate(record)
     (schema,) = [item for item in run.messages if item["type"] == "SCHEMA"]
     assert (schema["stream"], schema["key_properties"]) == (stream.name, ["siteId", stream.key])
-    assert schema["bookmark_properties"] == [stream.moment]
+    assert schema["bookmark_properties"] == [stream.instant]
 
 
 @each_stream
@@ -93,10 +93,10 @@ def test_every_record_carries_its_own_instant(stream: Stream, tmp_path: Path) ->
         whole = {record[stream.key]: made(stream, record) for record in stream.records(sandbox)}
     assert run.records
     for record in run.records:
-        text = record[stream.moment]
+        text = record[stream.instant]
         assert re.fullmatch(r"2024-01-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", text)
-        moment = datetime.fromisoformat(text)
-        assert moment == whole[record[stream.key]].replace(microsecond=moment.microsecond), text
+        instant = datetime.fromisoformat(text)
+        assert instant == whole[record[stream.key]].replace(microsecond=instant.microsecond), text
 
 
 def test_both_streams_come_out_in_one_run(journal: Journal, tmp_path: Path) -> None:

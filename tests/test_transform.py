@@ -204,7 +204,7 @@ def check_requests(journal: Journal, check: Check) -> None:
             (
                 row["siteId"],
                 row["requestId"],
-                moment(row["date"]),
+                instant(row["date"]),
                 local(row["dateStr"]),
                 known(row["subject"]),
                 row["ctClientId"],
@@ -230,7 +230,7 @@ def check_requests(journal: Journal, check: Check) -> None:
             "orders",
             lambda it: (
                 it["orderId"],
-                moment(it.get("dateCreated")),
+                instant(it.get("dateCreated")),
                 it.get("status"),
                 money(it["sum"]),
                 day(it["sent"]),
@@ -260,7 +260,7 @@ def check_calls(journal: CallJournal, check: Check) -> None:
             (
                 row["siteId"],
                 row["callId"],
-                moment(row["timestamp"] * 1000),
+                instant(row["timestamp"] * 1000),
                 local(row["date"]),
                 row["duration"],
                 row["waitingConnect"],
@@ -479,7 +479,7 @@ def hashable(value: Any) -> Any:
 
 
 def moscow(epoch_ms: int) -> datetime:
-    found = moment(epoch_ms)
+    found = instant(epoch_ms)
     assert found
     return found + timedelta(hours=3)
 
@@ -488,7 +488,7 @@ def known(text: str | None) -> str | None:
     return None if text in PLACEHOLDERS else text
 
 
-def moment(epoch_ms: int | None) -> datetime | None:
+def instant(epoch_ms: int | None) -> datetime | None:
     epoch = datetime(1970, 1, 1, tzinfo=timezone.utc).replace(tzinfo=None)
     return None if epoch_ms is None else epoch + timedelta(milliseconds=epoch_ms)
 

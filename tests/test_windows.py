@@ -1,4 +1,4 @@
-"""Which periods are asked for: every moment once, in order, nothing that has yet to come."""
+"""Which periods are asked for: every wall time once, in order, nothing that has yet to come."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_calltouch.moments import DAY, HOUR, SECOND, next_bookmark, plan_extent, to_instant
+from tap_calltouch.instants import DAY, HOUR, SECOND, next_bookmark, plan_extent, to_instant
 from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves, whole_days
 from tests.support.repetitions import times
 
@@ -50,7 +50,7 @@ def span(start: str, end: str) -> DateWindow:
 
 
 def between(*borders: str) -> list[DateWindow]:
-    """Return windows that meet at these moments."""
+    """Return windows that meet at these wall times."""
     return [span(start, end) for start, end in pairwise(borders)]
 
 
@@ -396,25 +396,25 @@ class Run:
         first_hour = start.replace(minute=0, second=0, microsecond=0)
         hours = [first_hour + number * step for number in range((end - start) // step + 2)]
         some = [start + fraction * (end - start) for fraction in self.fractions]
-        edges = [moment - SECOND / 1000 for moment in [*hours, end]]
-        return [moment for moment in [start, *hours, *edges, *some] if start <= moment < end]
+        edges = [instant - SECOND / 1000 for instant in [*hours, end]]
+        return [instant for instant in [start, *hours, *edges, *some] if start <= instant < end]
 
-    def wall(self, moment: datetime) -> datetime:
-        return moment.astimezone(self.zone).replace(tzinfo=None)
+    def wall(self, instant: datetime) -> datetime:
+        return instant.astimezone(self.zone).replace(tzinfo=None)
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> Run:
     """Draw runs whose start, end or now is likely to be near a change of the clock."""
     zone = draw(st.sampled_from(ZONES))
-    moment = draw(ANYTIME)
+    instant = draw(ANYTIME)
     if draw(st.booleans()) and CHANGES[zone]:
-        moment = draw(st.sampled_from(CHANGES[zone])) + draw(st.timedeltas(-2 * HOUR, 3 * HOUR))
-    start = moment - draw(st.just(timedelta()) | LENGTHS)
+        instant = draw(st.sampled_from(CHANGES[zone])) + draw(st.timedeltas(-2 * HOUR, 3 * HOUR))
+    start = instant - draw(st.just(timedelta()) | LENGTHS)
     return Run(
         start=start,
-        end=draw(st.none() | st.just(moment) | LENGTHS.map(lambda length: start + length)),
-        now=draw(st.just(moment) | LENGTHS.map(lambda length: start + length)),
+        end=draw(st.none() | st.just(instant) | LENGTHS.map(lambda length: start + length)),
+        now=draw(st.just(instant) | LENGTHS.map(lambda length: start + length)),
         zone=ZoneInfo(zone),
         longest=draw(st.integers(1, 90)),
         fractions=draw(st.lists(st.floats(0, 1), min_size=5, max_size=5)),
@@ -423,9 +423,9 @@ def runs(draw: st.DrawFn) -> Run:
 
 def check(windows: list[DateWindow], run: Run, first: datetime | None = None) -> None:
     """Each instant lies in one window; windows are in order, not too long, whole days or parts."""
-    for moment in run.instants(first):
-        holders = [w for w in windows if w.start <= run.wall(moment) < w.end]
-        assert len(holders) == 1, f"{moment} is in {len(holders)} windows"
+    for instant in run.instants(first):
+        holders = [w for w in windows if w.start <= run.wall(instant) < w.end]
+        assert len(holders) == 1, f"{instant} is in {len(holders)} windows"
     assert all(window.start < window.end <= window.start + run.longest * DAY for window in windows)
     assert all(before.end == after.start for before, after in pairwise(windows))
     for window in windows:
@@ -499,7 +499,7 @@ def test_run_that_resumes_after_any_window_skips_nothing(
     now = run.now + later
     _, period = run.period(bookmark, lookback, now)
     after = list(cut(*period, fixed(run.longest)))
-    for moment in run.instants(first, now):
+    for instant in run.instants(first, now):
         # What came after the first run began is in its windows by chance only.
-        asked = [*before, *after] if moment < run.now else after
-        assert any(w.start <= run.wall(moment) < w.end for w in asked), moment
+        asked = [*before, *after] if instant < run.now else after
+        assert any(w.start <= run.wall(instant) < w.end for w in asked), instant

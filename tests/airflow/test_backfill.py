@@ -117,7 +117,7 @@ def test_a_killed_worker_loses_nothing(
         if call.journal == "requests":
             times[slice_of(call)].append(call.started)
     at_once = [
-        sum(min(moments) <= start <= max(moments) for moments in times.values())
+        sum(min(starts) <= start <= max(starts) for starts in times.values())
         for start in map(min, times.values())
     ]
     assert 1 < max(at_once) <= 5

@@ -126,8 +126,8 @@ class ReferenceTap(Tap):
 
 
 def _moscow(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(MOSCOW) if moment.tzinfo else moment.replace(tzinfo=MOSCOW)
+    instant = datetime.fromisoformat(text)
+    return instant.astimezone(MOSCOW) if instant.tzinfo else instant.replace(tzinfo=MOSCOW)
 
 
 def _camel_case(setting: str) -> str:

@@ -302,8 +302,8 @@ def key_of(row: Config, stream: str) -> Key:
 def fit(value: Any, schema: Config, units: int) -> Any:
     """Return what the tap makes of a value, without its nulls."""
     if schema.get("format") == "date-time":
-        moment = datetime.fromtimestamp(value / units, timezone.utc)
-        return moment.isoformat(timespec="milliseconds")
+        instant = datetime.fromtimestamp(value / units, timezone.utc)
+        return instant.isoformat(timespec="milliseconds")
     if isinstance(value, dict) and schema.get("properties"):
         fields = schema["properties"].items()
         return {name: fit(value[name], field, units) for name, field in fields if has(value, name)}

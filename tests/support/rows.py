@@ -60,7 +60,7 @@ def restore(value: Any, schema: Config) -> Any:
     if value is not None and schema.get("format") == "date-time":
         # Before Python 3.11 an offset must have minutes.
         text = re.sub(r"[+]00$", "+00:00", str(value))
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+        instant = datetime.fromisoformat(text)
+        instant = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+        return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds")
     return value

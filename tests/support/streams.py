@@ -30,21 +30,21 @@ class Stream:
     Attributes:
         name: The stream's name.
         key: The name of the records' id.
-        moment: The replication key.
+        instant: The replication key.
         ticks: What the journal counts in a second.
         dates: How the API's parameters write a day.
     """
 
     name: str
     key: str
-    moment: str
+    instant: str
     ticks: int
     dates: str
 
-    def record(self, number: int, moment: datetime, site: int = 101, **more: Any) -> Record:
+    def record(self, number: int, instant: datetime, site: int = 101, **more: Any) -> Record:
         """Return a record of the journal with nothing but what it must have."""
-        made = int(moment.timestamp() * self.ticks)
-        return {"siteId": site, self.key: number, self.moment: made, **more}
+        made = int(instant.timestamp() * self.ticks)
+        return {"siteId": site, self.key: number, self.instant: made, **more}
 
     def sandbox(
         self,
@@ -127,7 +127,7 @@ class Stream:
 
     def state(self, bookmark: object, site: int | str | None = 101, **more: Any) -> dict[str, Any]:
         """Return a state with a bookmark of this stream."""
-        entry = {"replication_key": self.moment, "replication_key_value": bookmark, **more}
+        entry = {"replication_key": self.instant, "replication_key_value": bookmark, **more}
         if site is None:
             return {"bookmarks": {self.name: entry}}
         return {"bookmarks": {self.name: {"partitions": [{"context": {"siteId": site}, **entry}]}}}

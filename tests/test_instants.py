@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_calltouch.moments import (
+from tap_calltouch.instants import (
     Extent,
     midnight_of,
     next_bookmark,
-    parse_moment,
+    parse_instant,
     plan_extent,
     timestamp,
     to_instant,
@@ -41,7 +41,7 @@ def utc(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("value", "zone", "moment"),
+    ("value", "zone", "instant"),
     [
         pytest.param("2024-01-31", MOSCOW, "2024-01-30T21:00", id="date"),
         pytest.param("2024-01-31", UTC, "2024-01-31", id="date in UTC"),
@@ -63,26 +63,28 @@ def utc(text: str) -> datetime:
         pytest.param("2024-03-31", BEIRUT, "2024-03-30T21:00", id="midnight is skipped"),
     ],
 )
-def test_moment_without_offset_is_read_in_the_zone(value: str, zone: ZoneInfo, moment: str) -> None:
-    assert parse_moment(value, zone) == utc(moment)
+def test_date_time_without_offset_is_read_in_the_zone(
+    value: str, zone: ZoneInfo, instant: str
+) -> None:
+    assert parse_instant(value, zone) == utc(instant)
 
 
 @pytest.mark.parametrize(
-    ("value", "moment"),
+    ("value", "instant"),
     [
         pytest.param("2024-01-31", "2024-01-31T21:00", id="date: to the end of the day"),
-        pytest.param("2024-01-31T10:00:00", "2024-01-31T07:00", id="date-time: that moment"),
-        pytest.param("2024-01-31T00:00:00", "2024-01-30T21:00", id="midnight is a moment too"),
+        pytest.param("2024-01-31T10:00:00", "2024-01-31T07:00", id="date-time: that instant"),
+        pytest.param("2024-01-31T00:00:00", "2024-01-30T21:00", id="midnight is an instant too"),
     ],
 )
-def test_end_date_includes_its_day(value: str, moment: str) -> None:
-    assert parse_moment(value, MOSCOW, whole_day=True) == utc(moment)
+def test_end_date_includes_its_day(value: str, instant: str) -> None:
+    assert parse_instant(value, MOSCOW, whole_day=True) == utc(instant)
 
 
 @pytest.mark.parametrize("value", ["", "yesterday", "31.01.2024", "2024-13-01", "2024-01-31T25:00"])
-def test_text_that_is_no_moment_is_an_error(value: str) -> None:
+def test_text_that_is_no_date_is_an_error(value: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        parse_moment(value, MOSCOW)
+        parse_instant(value, MOSCOW)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_text_that_is_no_moment_is_an_error(value: str) -> None:
 )
 def test_timestamps_have_one_form_which_can_be_read_again(instant: datetime, text: str) -> None:
     assert timestamp(instant) == text
-    assert timestamp(parse_moment(text, MOSCOW)) == text
+    assert timestamp(parse_instant(text, MOSCOW)) == text
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 MIDNIGHT = time()
 
 
-def parse_moment(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
+def parse_instant(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
     """Read a date or a date-time in ISO 8601.
 
     Args:
@@ -37,8 +37,8 @@ def parse_moment(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> date
         day = date.fromisoformat(value)
     except ValueError:
         # Python 3.10 reads neither the Z of RFC 3339 nor fractions of any length.
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return moment.astimezone(timezone.utc) if moment.tzinfo else to_instant(moment, zone)
+        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return parsed.astimezone(timezone.utc) if parsed.tzinfo else to_instant(parsed, zone)
     return to_instant(datetime.combine(day + whole_day * DAY, MIDNIGHT), zone)
 
 
@@ -164,8 +164,8 @@ def wall_period(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetim
         Start and end. On a day on which the clock changes they are the borders of the day, since
         a wall time within such a day may stand for two instants or none.
     """
-    first, last = (moment.astimezone(zone) for moment in (start, end))
-    first_day, last_day = (datetime.combine(moment.date(), MIDNIGHT) for moment in (first, last))
+    first, last = (instant.astimezone(zone) for instant in (start, end))
+    first_day, last_day = (datetime.combine(local, MIDNIGHT) for local in (first, last))
     first_wall = first.replace(microsecond=0, tzinfo=None)
     last_wall = last.replace(microsecond=0, tzinfo=None) + bool(last.microsecond) * SECOND
     if _clock_changes(first_day, zone):
