@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Journal, Sandbox
-from tests.support.meltano_project import BIN, SCHEMAS, tap_config
+from tests.support.meltano_project import SCHEMAS, tap_config
+from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,13 +41,8 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def run_tap(path: Path, sandbox: Sandbox, *options: str, **settings: Any) -> str:
-    config = tap_config(sandbox, site_ids=[101, 202], end_date="2024-02-02", **settings)
-    (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    command = [str(BIN / "tap-calltouch"), "--config", str(path / "config.json"), *options]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+def config(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
+    return tap_config(sandbox, site_ids=[101, 202], end_date="2024-02-02", **settings)
 
 
 def test_the_catalog_is_the_one_that_was_agreed_on(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -55,8 +50,8 @@ def test_the_catalog_is_the_one_that_was_agreed_on(tmp_path: Path, sandbox: Sand
 
     The snapshot is what `tap-calltouch --config CONFIG --discover` prints.
     """
-    catalog = json.loads(run_tap(tmp_path, sandbox, "--discover"))
-    assert catalog == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    run = run_tap(config(sandbox), tmp_path, arguments=["--discover"])
+    assert json.loads(run.stdout) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("stream", FILLED)
@@ -64,9 +59,10 @@ def test_the_catalog_is_the_one_that_was_agreed_on(tmp_path: Path, sandbox: Sand
 def test_a_flat_table_has_sensible_columns_for_every_value(
     tmp_path: Path, sandbox: Sandbox, depth: int, stream: str
 ) -> None:
-    settings = {"flattening_enabled": True, "flattening_max_depth": depth}
-    lines = map(json.loads, run_tap(tmp_path, sandbox, **settings).splitlines())
-    messages = [message for message in lines if message.get("stream") == stream]
+    flat = config(sandbox, flattening_enabled=True, flattening_max_depth=depth)
+    run = run_tap(flat, tmp_path)
+    assert run.returncode == 0, run.stderr
+    messages = [message for message in run.messages if message.get("stream") == stream]
     schema = next(message["schema"] for message in messages if message["type"] == "SCHEMA")
     columns = schema["properties"]
     # Exactly one column for each field, objects below the depth and arrays as one.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import logging
 import os
 import pkgutil
 import select
@@ -114,11 +115,15 @@ def become(request: Request) -> None:
 def prepare() -> None:
     """Have the tap wait little between tries, and do what a test asks for by a variable.
 
+    One logger of the SDK says at DEBUG of each of 300 fields that it is selected like its parent,
+    which would take longer than all else that a short run does. It is silent.
+
     CLOCK_OFFSET makes the clock wrong by so many seconds. PACE_MARGIN is what the tap multiplies
     the time between two calls with.
     """
     from tap_calltouch import client  # noqa: PLC0415
 
+    logging.getLogger("singer_sdk.singerlib.catalog").setLevel(logging.INFO)
     client.FIRST_WAIT_SECONDS = 0.02  # type: ignore[assignment]
     if margin := os.environ.get("PACE_MARGIN"):
         client.Pace.MARGIN = float(margin)

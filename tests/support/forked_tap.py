@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "tap-calltouch"
+_PIPE_SIZE = 1 << 16
 
 
 class ForkedTap:
@@ -140,7 +141,7 @@ class ForkedTap:
                     self.kill()
                     raise subprocess.TimeoutExpired(NAME, timeout)
                 for key, _ in ready:
-                    chunk = key.fileobj.read1()  # type: ignore[union-attr]
+                    chunk = key.fileobj.read1(_PIPE_SIZE)  # type: ignore[union-attr]
                     output[key.fileobj] += chunk
                     if not chunk:
                         selector.unregister(key.fileobj)
