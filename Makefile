@@ -38,17 +38,18 @@ demo: $(READY)
 screenshot: $(READY)
 	@$(BIN)/python -m demo.screenshot
 
-# Many tests wait more than they compute, so there are more workers than most machines have cores.
-PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
+# Many tests wait more than they compute, so there are more workers than most machines have cores,
+# but fewer of those whose tests start databases and targets.
+PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 test: $(READY)
-	$(PYTEST)
+	$(PYTEST) -n 4
 
 unit: $(READY)
-	$(PYTEST) -m "not integration"
+	$(PYTEST) -n 5 -m "not integration"
 
 test-long: $(READY)
-	LONG_TESTS=1 $(PYTEST)
+	LONG_TESTS=1 $(PYTEST) -n 4
 
 # Airflow pins much that the tap does not, so it has an environment of its own.
 $(AIRFLOW)/.ready: examples/airflow/requirements.txt $(READY)

@@ -54,7 +54,7 @@ class Server(ThreadedWSGIServer):
         # Not handed to werkzeug, which would wait for each handshake before the next connection.
         self.ssl_context = tls
         # A short poll, since closing waits for the next one.
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.005,))
         self._thread.start()
 
     def get_request(self) -> tuple[Any, Any]:

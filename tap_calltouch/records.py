@@ -92,15 +92,12 @@ class RecordDecoder:
             self._identify = attrgetter(*(self._attributes[name] for name in identity))
 
     def _compile(self) -> None:
-        """Build the decoders, which leave what has drifted to the cleaner."""
+        """Build the decoder, which leaves what has drifted to the cleaner."""
         self._type = struct_type(self._shape, self._required, self._defaults, self._drifting)
         names = zip(self._shape.fields, self._type.__struct_fields__, strict=True)
         self._attributes = dict(names)
-        self._decode_block = self._decoder(list[self._type])  # type: ignore[name-defined]
-        self._decode_record = self._decoder(self._type)
-
-    def _decoder(self, python_type: Any) -> Callable[[bytes], Any]:
-        return msgspec.json.Decoder(python_type, dec_hook=self._decode_value).decode
+        records = list[self._type]  # type: ignore[name-defined]
+        self._decode_array = msgspec.json.Decoder(records, dec_hook=self._decode_value).decode
 
     def _decode_value(self, python_type: Any, value: Any) -> Any:
         """Decode what msgspec has no type for: its `dec_hook`."""
@@ -147,7 +144,7 @@ class RecordDecoder:
         """Decode a block at once if all of it fits, else record by record."""
         # From the end, which is much faster: few bytes are a backslash.
         if self._is_typed and array.rfind(_NUL) < 0:
-            records: list[Any] | None = self._attempt(self._decode_block, array)
+            records = self._attempt(array)
             if records is not None:
                 return records
         try:
@@ -159,22 +156,22 @@ class RecordDecoder:
                 return None
         return [self._fit(bytes(part)) for part in parts]
 
-    def _attempt(self, decode: Callable[[bytes], Any], raw: bytes) -> Any:
-        """Return what a decoder makes of bytes, None if they do not fit."""
+    def _attempt(self, array: bytes) -> list[Any] | None:
+        """Decode records at once; None if something in them does not fit."""
         try:
-            decoded = decode(raw)
+            records: list[Any] = self._decode_array(array)
         except _UNFITTING:
             self._pending.clear_counts()
             return None
         self._pending.move_counts_to(self._drift)
-        return decoded
+        return records
 
     def _fit(self, raw: bytes) -> Any:
         """Decode a record, and clean it if it does not fit."""
         if self._is_typed and _NUL not in raw:
-            record = self._attempt(self._decode_record, raw)
-            if record is not None:
-                return record
+            records = self._attempt(b"[%b]" % raw)
+            if records is not None:
+                return records[0]
         record = self._clean(decode_leniently(raw))
         drifting = self._drift.paths
         if self._is_typed and drifting > self._drifting:
