@@ -156,7 +156,10 @@ if __name__ == "__main__":
     atexit.register(end, ending)
     for module in pkgutil.iter_modules(tap_calltouch.__path__, "tap_calltouch."):
         import_module(module.name)
-    version("singer-sdk")  # a run imports what this does
+    # What a run imports when it needs it.
+    for name in ("encodings.utf_8_sig", "netrc", "yaml"):
+        import_module(name)
+    version("singer-sdk")
     gc.freeze()  # a collection in a run would copy the pages that it shares
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     become(serve(socket.socket(fileno=int(sys.argv[1]))))
