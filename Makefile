@@ -38,8 +38,8 @@ demo: $(READY)
 screenshot: $(READY)
 	@$(BIN)/python -m demo.screenshot
 
-# Many tests wait more than they compute, so there are more workers than most machines have cores,
-# but fewer of those whose tests start databases and targets.
+# Many tests wait more than they compute, so there are more workers than most machines have cores.
+# One more for unit tests, beside which no databases and targets run.
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 test: $(READY)
