@@ -169,7 +169,9 @@ def test_page_may_hold_what_an_array_may_hold(opening: str, value: str, kept: st
 @pytest.mark.parametrize("opening", ['{"pageTotal": 1, "recordsTotal": 1, "records": ', ""])
 def test_page_that_is_nested_too_deeply_is_one_sentence(opening: str, depth: int) -> None:
     nested = f'[{{"callId": 1, "x": {"[" * depth}{"]" * depth}}}]'
-    with pytest.raises(FatalAPIError, match=r"the API answered 200: an (object|array)"):
+    # From 3.12 on, Python decodes less deep texts, whatever its recursion limit.
+    found = r"the API answered 200: (an object|an array|broken JSON)"
+    with pytest.raises((FatalAPIError, HeavyAnswerError), match=found):
         read(200, f"{opening}{nested}{'}' if opening else ''}", "page")
 
 
