@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -165,14 +166,17 @@ def test_page_may_hold_what_an_array_may_hold(opening: str, value: str, kept: st
     assert kept in {None, first["x"]}
 
 
-@pytest.mark.parametrize("depth", [1500, 9000])
+@pytest.mark.parametrize("depth", [1500, 9000, 20_000])
 @pytest.mark.parametrize("opening", ['{"pageTotal": 1, "recordsTotal": 1, "records": ', ""])
-def test_page_that_is_nested_too_deeply_is_one_sentence(opening: str, depth: int) -> None:
-    nested = f'[{{"callId": 1, "x": {"[" * depth}{"]" * depth}}}]'
-    # From 3.12 on, Python decodes less deep texts, whatever its recursion limit.
-    found = r"the API answered 200: (an object|an array|broken JSON)"
-    with pytest.raises((FatalAPIError, HeavyAnswerError), match=found):
-        read(200, f"{opening}{nested}{'}' if opening else ''}", "page")
+def test_page_that_is_nested_too_deeply_is_whole_or_one_sentence(opening: str, depth: int) -> None:
+    """How deeply a text may be nested depends on the version of Python."""
+    nested = f'[{{"callId":1,"x":{"[" * depth}{"]" * depth}}}]'
+    try:
+        found = read(200, f"{opening}{nested}{'}' if opening else ''}", "page").body.read().decode()
+    except (FatalAPIError, HeavyAnswerError) as error:
+        found = str(error)
+    sentence = r".*: the API answered 200: (an object with the keys [\w, ]+|an array|broken JSON)\."
+    assert found.replace(" ", "") == nested or re.fullmatch(sentence, found)
 
 
 # Errors.
