@@ -247,10 +247,12 @@ class Window:
 
     def _wrong_unit(self, part: Part, start: int) -> str:
         part.answer.body.seek(start)
-        dates = sorted(date for (*_, date), _ in self.site.decoder.records(part.answer.body))
+        records = self.site.decoder.records(part.answer.body)
+        timestamps = sorted(timestamp for (*_, timestamp), _ in records)
         return (
-            f"{self.site.label}, window {part.window}: the records are dated from {dates[0]} to "
-            f"{dates[-1]}, before Calltouch was. The API seems to count in another unit now."
+            f"{self.site.label}, window {part.window}: the records are dated from {timestamps[0]} "
+            f"to {timestamps[-1]}, before Calltouch was. "
+            "The API seems to count in another unit now."
         )
 
     def _read_again(self, part: Part, error: BrokenAnswerError, failures: int) -> Iterator[Any]:

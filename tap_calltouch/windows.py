@@ -20,8 +20,8 @@ class DateWindow:
     """One period to ask for, in wall time, whole seconds.
 
     Attributes:
-        start: Where the window begins.
-        end: Where it ends, which it does not hold. Midnight, unless the window lies within one day.
+        start: First wall time of the window.
+        end: First wall time after it. Midnight, unless the window lies within one day.
     """
 
     start: datetime

@@ -51,6 +51,7 @@ def test_the_catalog_is_the_one_that_was_agreed_on(tmp_path: Path, sandbox: Sand
     The snapshot is what `tap-calltouch --config CONFIG --discover` prints.
     """
     run = run_tap(config(sandbox), tmp_path, arguments=["--discover"])
+    assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 

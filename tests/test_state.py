@@ -329,8 +329,8 @@ def test_no_bookmark_lies_in_the_future(stream: Stream, tmp_path: Path, offset: 
         )
     assert run.returncode == 0
     assert stream.keys(run.records) == [(101, 1)]
-    assert now - timedelta(hours=1, minutes=1) < bookmark(stream, run.states[-1])
-    assert bookmark(stream, run.states[-1]) <= datetime.now(timezone.utc)
+    assert now - timedelta(hours=1, minutes=1) < instant_of(stream, run.states[-1])
+    assert instant_of(stream, run.states[-1]) <= datetime.now(timezone.utc)
 
 
 @each_stream
@@ -341,10 +341,10 @@ def test_bookmark_from_the_future_skips_nothing(stream: Stream, tmp_path: Path) 
         start = (now - timedelta(days=3)).date().isoformat()
         run = stream.run(sandbox, tmp_path, state, start_date=start, end_date=None, lookback_days=1)
     assert stream.keys(run.records) == [(101, 1)]
-    assert bookmark(stream, run.states[-1]) <= datetime.now(timezone.utc)
+    assert instant_of(stream, run.states[-1]) <= datetime.now(timezone.utc)
 
 
-def bookmark(stream: Stream, state: dict[str, Any]) -> datetime:
+def instant_of(stream: Stream, state: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(stream.bookmark(state) or "")
 
 
@@ -373,7 +373,7 @@ def test_day_of_another_length_loses_nothing(stream: Stream, tmp_path: Path, day
             state = run.states[-1]
             got |= set(stream.keys(run.records))
             assert {(101, number) for number, at in enumerate(instants) if at < end} <= got
-            assert bookmark(stream, state) <= end
+            assert instant_of(stream, state) <= end
 
 
 @each_stream
@@ -399,7 +399,7 @@ def test_run_over_midnight_goes_on_where_it_stopped(stream: Stream, tmp_path: Pa
         state = run.states[-1]
         got |= set(stream.keys(run.records))
         assert got == set(stream.keys(visible))
-        assert bookmark(stream, state) <= now + timedelta(seconds=60)
+        assert instant_of(stream, state) <= now + timedelta(seconds=60)
 
 
 def test_states_hold_nothing_but_bookmarks(sandbox: Sandbox, tmp_path: Path) -> None:
