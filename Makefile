@@ -18,10 +18,12 @@ help:
 	@echo "make test-airflow  run the example for Airflow; needs redis-server"
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
 	@echo "make lint      check format, style and types"
+	@echo "make format    fix what can be fixed automatically"
 	@echo "make bench     measure speed and memory"
 	@echo "make docs      regenerate the tables and plugin definitions"
 	@echo "make screenshot  take the picture of README (needs Chromium)"
 	@echo "make package   build the package and inspect it"
+	@echo "make requirements  pin the newest versions of all dependencies"
 	@echo "make clean     take away what the others made"
 
 # pip is used once, to get uv; the versions in requirements-dev.txt are pinned with hashes.

@@ -74,12 +74,23 @@ def test_docs_import_nothing_of_the_tests() -> None:
         assert not re.search(r"^\s*(from|import) tests\b", path.read_text("utf-8"), re.MULTILINE)
 
 
+def anchor(heading: str) -> str:
+    """Return what a link says of a heading."""
+    return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        if not link.startswith(("https:", "#")):
-            assert (page.parent / link).exists(), link
+        if link.startswith("https:"):
+            continue
+        name, _, section = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        if section:
+            headings = re.findall(r"^#+ (.+)", target.read_text("utf-8"), re.MULTILINE)
+            assert section in {anchor(heading) for heading in headings}, link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -75,6 +75,8 @@ def test_loads_all_then_what_is_new_or_changed_then_all_again(
     with Sandbox(journal, calls) as sandbox:
         # The end is the environment's: with it the second run sees five more days.
         pipeline = project(tmp_path, sandbox, database, "loads", start_date="2024-02-01")
+        url = database.get_uri(driver="psycopg2")
+        pipeline.use_printed_loader("PostgreSQL", sqlalchemy_url=url, default_target_schema="loads")
 
         pipeline.run(TAP_CALLTOUCH_END_DATE="2024-02-20")
         assert table(database, "loads") == first_run

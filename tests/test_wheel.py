@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -35,6 +36,17 @@ def test_wheel_holds_the_package_and_the_schema_only(wheel: Path) -> None:
     assert "tap_calltouch/schemas/requests.json" in names
     assert "tap_calltouch/py.typed" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_calltouch"}
+
+
+@pytest.mark.integration
+def test_page_on_the_index_has_links_that_lead_somewhere(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        metadata = archive.read(name).decode()
+    repository = re.findall("Homepage, (.+)", metadata)[0]
+    links = re.findall(r"\]\((.*?)\)", metadata)
+    assert f"{repository}/blob/main/docs/targets.md" in links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
 @pytest.mark.integration

@@ -172,6 +172,6 @@ def windows(sandbox: Sandbox) -> dict[str, Counter[str]]:
 def calls(airflow: Airflow) -> set[Key]:
     """The keys of the calls."""
     with psycopg.connect(airflow.warehouse) as connection:
-        rows = connection.execute('select "siteId", "callId" from calltouch.calls').fetchall()
+        rows = connection.execute('select "siteId", "callId" from tap_calltouch.calls').fetchall()
     assert len(set(rows)) == len(rows)
     return set(rows)

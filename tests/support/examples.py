@@ -57,7 +57,7 @@ def requests_in(database: str) -> dict[tuple[int, int], dict[str, Any]]:
         The fields that are not null, without the target's own.
     """
     with psycopg.connect(database, row_factory=dict_row) as connection:
-        rows = connection.execute("select * from calltouch.requests").fetchall()
+        rows = connection.execute("select * from tap_calltouch.requests").fetchall()
     found = {}
     for row in rows:
         row["date"] = row["date"].replace(tzinfo=timezone.utc).isoformat(timespec="milliseconds")
