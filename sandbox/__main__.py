@@ -25,11 +25,13 @@ def _arguments() -> argparse.Namespace:
         description="Start a local Calltouch API, run COMMAND with TAP_CALLTOUCH_* set for it, "
         "and leave with its status.",
     )
-    parser.add_argument("--sites", type=int, default=2, metavar="N")
-    parser.add_argument("--days", type=int, default=90, metavar="N")
-    parser.add_argument("--requests-per-day", type=int, default=20, metavar="N", help="and site")
-    parser.add_argument("--calls-per-day", type=int, default=20, metavar="N", help="and site")
-    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument("--sites", type=int, default=2, metavar="N", help="with ids from 101")
+    parser.add_argument("--days", type=int, default=90, metavar="N", help="with records")
+    parser.add_argument(
+        "--requests-per-day", type=int, default=20, metavar="N", help="for each site"
+    )
+    parser.add_argument("--calls-per-day", type=int, default=20, metavar="N", help="for each site")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the records")
     parser.add_argument(
         "--until",
         type=date.fromisoformat,
@@ -37,8 +39,10 @@ def _arguments() -> argparse.Namespace:
         metavar="YYYY-MM-DD",
         help="the last day with records, which is then the present; default: today",
     )
-    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--token", default=Sandbox.token)
+    parser.add_argument(
+        "--latency", type=float, default=0.0, metavar="SECONDS", help="of an answer"
+    )
+    parser.add_argument("--token", default=Sandbox.token, help="the only one that is valid")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     return parser.parse_args()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.call_contract import CALLS
 from sandbox.clock import MOSCOW
-from sandbox.contract import BadInquiryError, Contract
+from sandbox.contract import BadQueryError, Contract
 from sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
 from sandbox.journal import CallJournal, Records
 from sandbox.request_contract import REQUESTS
@@ -70,21 +70,21 @@ class Api:
     """The API over a journal of requests and one of calls.
 
     Attributes:
-        journal: the requests.
-        call_journal: the calls; none by default.
-        token: the one right `clientApiId`.
-        points: the daily points left; None for no limit.
-        site_required: whether `siteId` must be given for requests.
-        row_limit: an answer of more rows becomes a server error.
-        row_cap: how many rows an inquiry finds at most, without a word about the others.
-        now: the present: later records do not exist yet; None to serve them all.
-        ads_come_later: whether the ids of the present day's advertisements come the next day.
-        ignore_site: whether the site has no effect.
-        ignore_dates: whether the period has no effect.
-        single_as_array: whether one request comes as an array of one.
-        page_limit: how many calls a page holds at most, even if `limit` asks for more.
-        empty_page_total: the `pageTotal` of no calls; None for an answer without that key.
-        gzip: whether to compress for clients that accept it.
+        journal: The requests.
+        call_journal: The calls; none by default.
+        token: The one right `clientApiId`.
+        points: The daily points left; None for no limit.
+        site_required: Whether `siteId` must be given for requests.
+        row_limit: An answer of more rows becomes a server error.
+        row_cap: How many rows a query finds at most, without a word about the others.
+        now: The present: later records do not exist yet; None to serve them all.
+        ads_come_later: Whether the ids of the present day's advertisements come the next day.
+        ignore_site: Whether the site has no effect.
+        ignore_dates: Whether the period has no effect.
+        single_as_array: Whether one request comes as an array of one.
+        page_limit: How many calls a page holds at most, even if `limit` asks for more.
+        empty_page_total: The `pageTotal` of no calls; None for an answer without that key.
+        gzip: Whether to compress for clients that accept it.
     """
 
     journal: Journal
@@ -150,7 +150,7 @@ class Api:
             return 403, {"message": f"Нет доступа к личному кабинету {site}"}
         try:
             rows = self._select(REQUESTS, self.journal, params, site)
-        except BadInquiryError:
+        except BadQueryError:
             return 500, SERVER_ERROR
         rows = [self._show(REQUESTS, row, params) for row in rows]
         # Nothing is promised about the order, so there is none; but it is the same every time.
@@ -163,7 +163,7 @@ class Api:
         try:
             number, limit = (_positive(params.get(*name)) for name in _PAGING)
             rows = self._newest_calls(site, params)
-        except BadInquiryError:
+        except BadQueryError:
             return 500, {"message": SERVER_ERROR["message"]}
         if "page" not in params and params["dateFrom"] != params["dateTo"]:
             message = "Без параметра page период не может быть больше одного дня"
@@ -200,7 +200,7 @@ class Api:
     def _select(
         self, contract: Contract, records: Records, params: Mapping[str, str], site: str | None
     ) -> list[Record]:
-        """Return the full records that an inquiry finds now."""
+        """Return the full records that a query finds now."""
         one = None if site is None or self.ignore_site else int(site)
         rows = contract.select(records, params, one, by_date=not self.ignore_dates)
         return [row for row in rows if self._exists(contract, row)]
@@ -271,7 +271,7 @@ def _encode(fault: Fault | None, status: int, result: Any) -> Answer:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise BadInquiryError(text)
+        raise BadQueryError(text)
     return int(text)
 
 
@@ -291,7 +291,7 @@ def _count_rows(result: Any) -> int | None:
     return len(rows) if isinstance(rows, list) else None
 
 
-def outside(path: str) -> Answer | None:
+def answer_elsewhere(path: str) -> Answer | None:
     """Return the answer to a path that is of no journal; None if it is of one."""
     for contract in (REQUESTS, CALLS):
         if path.startswith(BASE) and contract.path.fullmatch(path.removeprefix(BASE)):

@@ -1,11 +1,11 @@
-"""The calls journal by evidence: which calls an inquiry selects, and how they are shown."""
+"""The calls journal by evidence: which calls a query selects, and how they are shown."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from sandbox.contract import BadInquiryError, Contract
+from sandbox.contract import BadQueryError, Contract
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +56,7 @@ class CallContract(Contract):
 
     def filters(self, params: Params) -> list[Test]:
         if params.get("attribution", "1") not in {"0", "1"}:
-            raise BadInquiryError(params["attribution"])
+            raise BadQueryError(params["attribution"])
         wanted = [key for name, key in ONLY.items() if params.get(name) == "true"]
         return [lambda record: all(record.get(key) is True for key in wanted)]
 

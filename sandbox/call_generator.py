@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox import pools
 from sandbox.clock import MOSCOW, stamp
-from sandbox.generator import Maker, Record, first_id, has_edges, leads_of_day, milliseconds_of_day
+from sandbox.generator import Maker, Record, first_id, has_edges, number_of_leads, time_of_lead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,12 +36,12 @@ def calls_of_day(
     """Return one site's calls of one day, in the order in which they ended.
 
     Args:
-        seed: the journal's seed.
-        site: the site's id.
-        shift: moves the ids, so that two sites share some of them and not all.
-        day: the day, in Moscow.
-        per_day: how many calls a usual day brings.
-        requests: the site's generated requests of that day; after some of them the visitor calls.
+        seed: The journal's seed.
+        site: The site's id.
+        shift: Moves the ids, so that two sites share some of them and not all.
+        day: The day, in Moscow.
+        per_day: How many calls a usual day brings.
+        requests: The site's generated requests of that day; after some of them the visitor calls.
     """
     rand = random.Random(f"calls:{seed}:{site}:{day.isoformat()}")
     midnight = datetime.combine(day, time(), MOSCOW)
@@ -49,7 +49,7 @@ def calls_of_day(
     people = {person.client_id: person for person in pools.visitors(seed, site)}
     strangers = (*people.values(), *pools.callers(seed, site))
     records = []
-    plans = _plans(rand, day, start, leads_of_day(rand, day, per_day), requests)
+    plans = _plans(rand, day, start, number_of_leads(rand, day, per_day), requests)
     for number, plan in enumerate(plans, _FIRST_ID + first_id(day) + shift):
         request = plan.request
         someone = (people[request["client"]["clientId"]],) if request else strangers
@@ -70,7 +70,7 @@ def _plans(
         if second < 86_400:
             calls.append((second, request))
     while len(calls) < count:
-        calls.append((milliseconds_of_day(rand) // 1000, None))
+        calls.append((time_of_lead(rand) // 1000, None))
     if count > 1 and has_edges(day):
         calls[-2:] = (0, None), (86_399, None)
     plans = [_Plan(second, _duration(rand), request) for second, request in calls]
@@ -138,7 +138,7 @@ class _CallMaker(Maker):
             "callReferenceId": self.reference(epoch),
             "mapVisits": visits,
             "attrs": attrs,
-            "comments": self.comments(),
+            "comments": self.comments("callId"),
             "phrases": speech,
             "additionalTags": [self.pick(pools.CALL_TAGS)] if self.random() < 0.03 else [],
             "callClientUniqueId": None,
@@ -146,7 +146,7 @@ class _CallMaker(Maker):
             "os": session and session["os"],
             "browser": session and session["browserName"],
             "timestamp": epoch,
-            # On a 24-hour clock here, so that a period can be told; an answer has the other one.
+            # On a 24-hour clock here, so that a period can be compared; answers have the other.
             "sessionDate": session and session["sessionDate"],
             "orders": [_order(order) for order in orders],
             "order": None,
@@ -207,18 +207,6 @@ class _CallMaker(Maker):
             return f"{epoch}.{self.number(1, 99_999)}"
         return str(uuid.UUID(_digest(f"reference:{self.site}:{self.id}"), version=4))
 
-    def comments(self) -> list[Record]:
-        return [
-            {
-                "commentId": self.id * 3 + index,
-                "callId": self.id,
-                "comment": self.pick(pools.COMMENTS),
-                "partyId": 19_688 + index,
-                "partyName": self.pick(("API", "operator@example.ru")),
-            }
-            for index in range(self.pick((0, 0, 0, 1, 1, 2)))
-        ]
-
     def speech(self) -> list[Record]:
         lines = pools.SPEECH[: self.number(2, len(pools.SPEECH) + 1)]
         return [
@@ -227,7 +215,6 @@ class _CallMaker(Maker):
         ]
 
     def callback(self) -> Record:
-        name, phone = {"name": "Имя", "value": self.visitor.name}, "+" + self.visitor.phone
         return {
             "callbackRequestId": self.id + 100_000_000,
             "callbackFinalAttempt": None,
@@ -236,7 +223,7 @@ class _CallMaker(Maker):
             "adId": None,
             "leadsCampaignName": self.pick((None, "Лиды VK: квартиры")),
             "email": self.visitor.email,
-            "fields": [name, {"name": "Номер телефона", "value": phone}],
+            "fields": self.typed(),
         }
 
 

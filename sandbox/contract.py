@@ -22,7 +22,7 @@ _DAY = re.compile(r"[0-9]{2}/[0-9]{2}/[0-9]{4}")
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
-class BadInquiryError(Exception):
+class BadQueryError(Exception):
     """The parameters make no sense to the API."""
 
 
@@ -45,7 +45,7 @@ class Period:
         last = datetime.combine(_day(params, "dateTo", dates), end)
         if first.date() > last.date():
             message = "dateFrom is after dateTo"
-            raise BadInquiryError(message)
+            raise BadQueryError(message)
         return cls(first, last)
 
 
@@ -53,9 +53,9 @@ class Contract(ABC):
     """The rules of one journal.
 
     Attributes:
-        path: where it is, below the base of the API.
-        dates: how the parameters write a day.
-        bind_to: what `bindTo` is by default; otherwise it is `session`.
+        path: Where it is, below the base of the API.
+        dates: How the parameters write a day.
+        bind_to: What `bindTo` is by default; otherwise it is `session`.
     """
 
     path: ClassVar[re.Pattern[str]]
@@ -89,15 +89,15 @@ class Contract(ABC):
         """Return the full records that the parameters ask for.
 
         Args:
-            records: where from.
-            params: the query's parameters.
-            site: the one site whose records count; None for all.
-            by_date: whether the period counts.
+            records: Where from.
+            params: The query's parameters.
+            site: The one site whose records count; None for all.
+            by_date: Whether the period counts.
         """
         period = Period.of(params, self.dates)
         bind_to = params.get("bindTo", self.bind_to)
         if bind_to not in {self.bind_to, "session"}:
-            raise BadInquiryError(bind_to)
+            raise BadQueryError(bind_to)
         tests = self.filters(params)
         first, last = date.min, date.max
         if by_date:
@@ -140,11 +140,11 @@ class Contract(ABC):
 def _day(params: Params, name: str, dates: str) -> date:
     text = params.get(name, "")
     if _DAY.fullmatch(text) is None:
-        raise BadInquiryError(name)
+        raise BadQueryError(name)
     try:
         return datetime.strptime(text, dates).date()  # noqa: DTZ007  (a day of Moscow)
     except ValueError as error:
-        raise BadInquiryError(name) from error
+        raise BadQueryError(name) from error
 
 
 def _time(params: Params, name: str, default: time) -> time:
@@ -152,8 +152,8 @@ def _time(params: Params, name: str, default: time) -> time:
     if text is None:
         return default
     if _TIME.fullmatch(text) is None:
-        raise BadInquiryError(name)
+        raise BadQueryError(name)
     try:
         return time.fromisoformat(text)
     except ValueError as error:
-        raise BadInquiryError(name) from error
+        raise BadQueryError(name) from error

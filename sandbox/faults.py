@@ -90,10 +90,10 @@ class Fault:
         """Describe a fault.
 
         Args:
-            kind: one of `KINDS`.
-            when: which calls it befalls.
-            times: how many calls at most; None for all.
-            options: what `KINDS` lists for the kind.
+            kind: One of `KINDS`.
+            when: Which calls it befalls.
+            times: How many calls at most; None for all.
+            options: What `KINDS` lists for the kind.
         """
         unknown = options.keys() - KINDS[kind].keys()
         if unknown:

@@ -33,15 +33,15 @@ def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -
     """Return one site's requests of one day, in order of creation.
 
     Args:
-        seed: the journal's seed.
-        site: the site's id.
-        shift: moves the ids, so that two sites share some of them and not all.
-        day: the day, in Moscow.
-        per_day: how many requests a usual day brings.
+        seed: The journal's seed.
+        site: The site's id.
+        shift: Moves the ids, so that two sites share some of them and not all.
+        day: The day, in Moscow.
+        per_day: How many requests a usual day brings.
     """
     rand = random.Random(f"{seed}:{site}:{day.isoformat()}")
-    count = leads_of_day(rand, day, per_day)
-    times = sorted(milliseconds_of_day(rand) for _ in range(count))
+    count = number_of_leads(rand, day, per_day)
+    times = sorted(time_of_lead(rand) for _ in range(count))
     if count > 1 and has_edges(day):
         # The first and the last instant of a day are where a wrong border shows.
         times[0], times[-1] = 0, 86_399_999
@@ -57,13 +57,13 @@ def requests_of_day(seed: int, site: int, shift: int, day: date, per_day: int) -
     ]
 
 
-def leads_of_day(rand: random.Random, day: date, per_day: int) -> int:
+def number_of_leads(rand: random.Random, day: date, per_day: int) -> int:
     """Return how many leads a day brings, by weekday, season and chance."""
     season = 1 + 0.25 * math.sin((day.timetuple().tm_yday - 45) / 365.25 * 4 * math.pi)
     return round(per_day * _WEEK[day.weekday()] * season * rand.uniform(0.85, 1.15))
 
 
-def milliseconds_of_day(rand: random.Random) -> int:
+def time_of_lead(rand: random.Random) -> int:
     """Return the milliseconds since midnight at which a lead comes."""
     hour = pools.HOURS[int(rand.random() * len(pools.HOURS))]
     return hour * 3_600_000 + int(rand.random() * 3_600_000)
@@ -196,6 +196,26 @@ class Maker:
             "criteriaId": self.number(10**9, 5 * 10**10),
         }
 
+    def comments(self, key: str) -> list[Record]:
+        """Return comments; `key` is what they call the lead's id."""
+        return [
+            {
+                "commentId": self.id * 3 + index,
+                key: self.id,
+                "comment": self.pick(pools.COMMENTS),
+                "partyId": 19_688 + index,
+                "partyName": self.pick(("API", "operator@example.ru")),
+            }
+            for index in range(self.pick((0, 0, 0, 1, 1, 2)))
+        ]
+
+    def typed(self) -> list[Record]:
+        """Return the fields of a form on the site, with what the visitor typed."""
+        return [
+            {"name": "Имя", "value": self.visitor.name},
+            {"name": "Номер телефона", "value": f"+{self.visitor.phone}"},
+        ]
+
     def sending(self) -> Record | None:
         if self.random() > 0.05:
             return None
@@ -226,7 +246,7 @@ class _RequestMaker(Maker):
         )
         return {
             "date": epoch_ms,
-            "comments": self.comments(),
+            "comments": self.comments("requestId"),
             "requestType": self.pick(pools.REQUEST_TYPES),
             "dateStr": stamp(self.local),
             "manager": self.pick(pools.MANAGERS),
@@ -255,18 +275,6 @@ class _RequestMaker(Maker):
             "ctGlobalId": visitor.ct_global if session else None,
         }
 
-    def comments(self) -> list[Record]:
-        return [
-            {
-                "commentId": self.id * 3 + index,
-                "requestId": self.id,
-                "comment": self.pick(pools.COMMENTS),
-                "partyId": 19_688 + index,
-                "partyName": self.pick(("API", "operator@example.ru")),
-            }
-            for index in range(self.pick((0, 0, 0, 1, 1, 2)))
-        ]
-
     def client(self) -> Record:
         person, mail = self.visitor, self.visitor.email
         phone = {"phoneNumber": person.phone, "phoneType": "OTHER"}
@@ -278,6 +286,5 @@ class _RequestMaker(Maker):
         }
 
     def widget(self) -> Record:
-        name, phone = {"name": "Имя", "value": self.visitor.name}, "+" + self.visitor.phone
-        number = {"name": "Номер телефона", "value": phone, "type": "phone", "title": None}
-        return {"fields": [name, number]}
+        name, number = self.typed()
+        return {"fields": [name, {**number, "type": "phone", "title": None}]}

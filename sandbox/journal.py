@@ -25,7 +25,7 @@ class Records(ABC):
     the server serves next. To move a record to another day, add it anew.
 
     Attributes:
-        order: the keys by which records are in order of creation.
+        order: The keys by which records are in order of creation.
     """
 
     order: tuple[str, str]
@@ -41,11 +41,11 @@ class Records(ABC):
         """Prepare the days; each is made when it is first needed.
 
         Args:
-            sites: the sites' ids.
-            first_day: the first day with records, in Moscow.
-            last_day: the last day with records.
-            per_day: how many records a usual day of one site brings.
-            seed: another seed, other records.
+            sites: The sites' ids.
+            first_day: The first day with records, in Moscow.
+            last_day: The last day with records.
+            per_day: How many records a usual day of one site brings.
+            seed: Another seed, other records.
         """
         self._sites = tuple(sites)
         self._first = first_day
@@ -65,8 +65,8 @@ class Records(ABC):
         """Return a journal of exactly these dicts.
 
         Args:
-            records: the records, with everything that a flag can ask for.
-            sites: the known sites; by default those of the records.
+            records: The records, with everything that a flag can ask for.
+            sites: The known sites; by default those of the records.
         """
         journal = cls(sites, date.max, date.min)
         journal._added = list(records)
@@ -140,12 +140,12 @@ class Journal(Records):
         """Prepare a journal; days are made when they are first needed.
 
         Args:
-            sites: the sites' ids.
-            first_day: the first day with requests, in Moscow.
-            last_day: the last day with requests.
-            per_day: how many requests a usual day of one site brings.
-            seed: another seed, another journal.
-            sample: whether to add the request of the vendor's page (2019-04-04, first site).
+            sites: The sites' ids.
+            first_day: The first day with requests, in Moscow.
+            last_day: The last day with requests.
+            per_day: How many requests a usual day of one site brings.
+            seed: Another seed, another journal.
+            sample: Whether to add the request of the vendor's page (2019-04-04, first site).
         """
         super().__init__(sites, first_day, last_day, per_day, seed)
         if sample and self._sites:
@@ -155,7 +155,7 @@ class Journal(Records):
         """Return calls of the same sites, days and people, some of whom write and then call.
 
         Args:
-            per_day: how many calls a usual day of one site brings.
+            per_day: How many calls a usual day of one site brings.
         """
         return CallJournal(
             self._sites,
@@ -194,12 +194,12 @@ class CallJournal(Records):
         """Prepare a journal; days are made when they are first needed.
 
         Args:
-            sites: the sites' ids.
-            first_day: the first day with calls, in Moscow.
-            last_day: the last day with calls.
-            per_day: how many calls a usual day of one site brings.
-            seed: another seed, another journal.
-            requests_per_day: the `per_day` of the requests after which some visitors call.
+            sites: The sites' ids.
+            first_day: The first day with calls, in Moscow.
+            last_day: The last day with calls.
+            per_day: How many calls a usual day of one site brings.
+            seed: Another seed, another journal.
+            requests_per_day: The `per_day` of the requests after which some visitors call.
         """
         super().__init__(sites, first_day, last_day, per_day, seed)
         self._requests_per_day = requests_per_day

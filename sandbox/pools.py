@@ -109,11 +109,11 @@ class Traffic(NamedTuple):
     """Where a visit came from: the session's fields, and the advertising system if any.
 
     Attributes:
-        fields: what a session says of it.
-        phrase: what the visitor searched for.
-        ads: the advertising system; None if it was no advertisement.
-        campaign: the campaign's id in that system.
-        deals: the share of requests with orders.
+        fields: What a session says of it.
+        phrase: What the visitor searched for.
+        ads: The advertising system; None if it was no advertisement.
+        campaign: The campaign's id in that system.
+        deals: The share of requests with orders.
     """
 
     fields: dict[str, str]
@@ -212,9 +212,9 @@ def _people(rand: random.Random, numbers: range, first_yandex: int) -> tuple[Vis
     """Make people.
 
     Args:
-        rand: the source of chance.
-        numbers: their numbers.
-        first_yandex: the lowest Yandex id; all have as many digits.
+        rand: The source of chance.
+        numbers: Their numbers.
+        first_yandex: The lowest Yandex id; all have as many digits.
     """
     people = []
     for number in numbers:

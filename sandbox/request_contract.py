@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import MOSCOW, stamp
-from sandbox.contract import BadInquiryError, Contract
+from sandbox.contract import BadQueryError, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def _filters(params: Params) -> list[Test]:
     def add(name: str, mode: str, texts: Callable[[Record], list[Any]]) -> None:
         wanted = params.get(name)
         if mode not in _MODES:
-            raise BadInquiryError(mode)
+            raise BadQueryError(mode)
         if wanted:
             match = _MODES[mode]
             tests.append(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.datastructures import Headers
 
-from sandbox.app import BASE, Answer, Api, Pace, answer_json, outside
+from sandbox.app import BASE, Answer, Api, Pace, answer_elsewhere, answer_json
 from sandbox.faults import Call, Fault
 from sandbox.wire import Exchange, Server
 
@@ -27,13 +27,13 @@ class Sandbox(Api):
     """A local Calltouch API, on a free port while the `with` block lasts.
 
     Attributes:
-        per_second: how many calls an address may make in a second.
-        latency: seconds before each answer.
-        date_header: the header `Date` of answers: a text as it is, an instant, a shift from the
+        per_second: How many calls an address may make in a second.
+        latency: Seconds before each answer.
+        date_header: The header `Date` of answers: a text as it is, an instant, a shift from the
             right time, or None for no such header.
-        tls: makes the server speak HTTPS; its certificate must be for 127.0.0.1.
-        calls: every HTTP request got, of both journals, in order of arrival.
-        faults: what goes wrong; the first that applies does.
+        tls: Makes the server speak HTTPS; its certificate must be for 127.0.0.1.
+        calls: Every HTTP request got, of both journals, in order of arrival.
+        faults: What goes wrong; the first that applies does.
     """
 
     per_second: float = 5
@@ -110,7 +110,7 @@ class Sandbox(Api):
         return at
 
     def _decide(self, request: Request, call: Call) -> tuple[Answer, Fault | None]:
-        answer = outside(call.path)
+        answer = answer_elsewhere(call.path)
         if answer is not None:
             return answer, None
         if request.method != "GET":

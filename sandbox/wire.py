@@ -43,8 +43,8 @@ class Server(ThreadedWSGIServer):
         """Listen on a free port of the loopback interface.
 
         Args:
-            respond: answers a request.
-            tls: makes the server speak TLS.
+            respond: Answers a request.
+            tls: Makes the server speak TLS.
         """
         self.respond = respond
         self.closing = threading.Event()
