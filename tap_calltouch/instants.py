@@ -24,7 +24,8 @@ def parse_instant(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> dat
     Args:
         value: Such as `2024-01-31`, `2024-01-31T10:00:00.000000` or `2024-01-31T10:00:00+03:00`.
         zone: The zone of a value that has no offset.
-        whole_day: Read a date as the end of that day instead of its beginning.
+        whole_day: Read it as an end: a date as the end of that day instead of its beginning, and a
+            wall time that the clock skips as the later instant, so that nothing before is lost.
 
     Returns:
         The instant, in UTC.
@@ -34,12 +35,15 @@ def parse_instant(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> dat
     """
     value = value.strip()
     try:
-        day = date.fromisoformat(value)
+        parsed = datetime.combine(date.fromisoformat(value) + whole_day * DAY, MIDNIGHT)
     except ValueError:
         # Python 3.10 reads neither the Z of RFC 3339 nor fractions of any length.
         parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return parsed.astimezone(timezone.utc) if parsed.tzinfo else to_instant(parsed, zone)
-    return to_instant(datetime.combine(day + whole_day * DAY, MIDNIGHT), zone)
+    if parsed.tzinfo:
+        return parsed.astimezone(timezone.utc)
+    if whole_day:  # the first of two readings; where there is none, the later, as Python does
+        return parsed.replace(tzinfo=zone).astimezone(timezone.utc)
+    return to_instant(parsed, zone)
 
 
 def timestamp(instant: datetime) -> str:
@@ -164,13 +168,13 @@ def wall_period(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetim
         Start and end. On a day on which the clock changes they are the borders of the day, since
         a wall time within such a day may stand for two instants or none.
     """
-    first, last = (instant.astimezone(zone) for instant in (start, end))
+    first, last = (instant.astimezone(zone) for instant in (start, end - timedelta.resolution))
     first_day, last_day = (datetime.combine(local, MIDNIGHT) for local in (first, last))
     first_wall = first.replace(microsecond=0, tzinfo=None)
-    last_wall = last.replace(microsecond=0, tzinfo=None) + bool(last.microsecond) * SECOND
+    last_wall = last.replace(microsecond=0, tzinfo=None) + SECOND
     if _clock_changes(first_day, zone):
         first_wall = first_day
-    if end > to_instant(last_day, zone) and _clock_changes(last_day, zone):
+    if _clock_changes(last_day, zone):
         last_wall = last_day + DAY
     return first_wall, last_wall
 

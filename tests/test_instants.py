@@ -81,6 +81,19 @@ def test_end_date_includes_its_day(value: str, instant: str) -> None:
     assert parse_instant(value, MOSCOW, whole_day=True) == utc(instant)
 
 
+@pytest.mark.parametrize(
+    ("value", "zone", "instant"),
+    [
+        pytest.param("2024-03-09", HAVANA, "2024-03-10T05:00", id="the next midnight is skipped"),
+        pytest.param("2024-11-02", HAVANA, "2024-11-03T04:00", id="the next midnight comes twice"),
+        pytest.param("2024-03-31T02:30", BERLIN, "2024-03-31T01:30", id="skipped: the later"),
+        pytest.param("2024-10-27T02:30", BERLIN, "2024-10-27T00:30", id="the first of two"),
+    ],
+)
+def test_end_includes_all_that_comes_before_it(value: str, zone: ZoneInfo, instant: str) -> None:
+    assert parse_instant(value, zone, whole_day=True) == utc(instant)
+
+
 @pytest.mark.parametrize("value", ["", "yesterday", "31.01.2024", "2024-13-01", "2024-01-31T25:00"])
 def test_text_that_is_no_date_is_an_error(value: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
@@ -350,6 +363,10 @@ def test_bookmark_from_the_future_comes_back_and_skips_nothing(lookback_days: in
         pytest.param(
             "2024-11-01T12:00", "2024-11-03T05:00", HAVANA,
             ("2024-11-01T08:00", "2024-11-04"), id="an end at the second of two midnights",
+        ),
+        pytest.param(
+            "2024-03-07T12:00", "2024-03-10T05:00", HAVANA,
+            ("2024-03-07T07:00", "2024-03-10"), id="an end where the next midnight is skipped",
         ),
     ],
 )  # fmt: skip
