@@ -138,5 +138,6 @@ class WindowLength:
 
     def failed(self, window: DateWindow) -> None:
         """Note that a window was too heavy."""
-        self._length = min([self._length, *(half.length for half in halves(window))])
+        lengths = (max(half.length, HOUR) for half in halves(window))
+        self._length = min([self._length, *lengths])
         self._good = 0

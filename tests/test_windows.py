@@ -281,6 +281,7 @@ def test_windows_are_as_long_as_the_setting_and_never_longer(longest: int) -> No
         pytest.param([7 * DAY, 3 * DAY], DAY, id="three days"),
         pytest.param([7 * DAY, 3 * DAY, DAY], 12 * HOUR, id="a day"),
         pytest.param([DAY, 12 * HOUR, 6 * HOUR, 3 * HOUR], HOUR, id="three hours"),
+        pytest.param([HOUR + SECOND], HOUR, id="an hour and a second: no shorter than an hour"),
         pytest.param([HOUR], 7 * DAY, id="an hour cannot be halved"),
         pytest.param([3 * DAY, 7 * DAY], DAY, id="one that was longer already"),
     ],
