@@ -49,10 +49,22 @@ class Site:
     decoder: RecordDecoder
     warned: set[str] = field(default_factory=set)
 
-    def read_all(self, answer: Answer) -> list[Any]:
-        """Return all records of a small answer."""
+    def read_all(self, answer: Answer, label: str) -> list[Any]:
+        """Return all records of a small answer.
+
+        Args:
+            answer: The answer.
+            label: Names in messages what was asked for.
+
+        Raises:
+            FatalAPIError: If it cannot be read.
+        """
         with answer.body:
-            return [record for _, record in self.decoder.records(answer.body)]
+            try:
+                return [record for _, record in self.decoder.records(answer.body)]
+            except (BrokenAnswerError, UnusableRecordError) as error:
+                msg = f"{label}: {error}."
+                raise FatalAPIError(msg) from None
 
 
 class Reader:

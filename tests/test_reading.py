@@ -768,9 +768,26 @@ def test_request_is_asked_for_by_its_number(number: str, path: str) -> None:
     setup = Setup(Api([row(1)], obeys=False))
     answer = setup.reader.read_number(number)
     assert answer
-    assert [record.f1 for record in setup.site.read_all(answer)] == [1]
+    assert [record.f1 for record in setup.site.read_all(answer, number)] == [1]
     assert setup.api.paths == [path]
     assert setup.api.queries == [{}]
+    assert setup.api.all_closed
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        pytest.param(b'[{"requestId": 1}]', "a record has no usable `date`", id="no date"),
+        pytest.param(b"[7]", "an item of the array is not an object", id="no record"),
+        pytest.param(b'[{"requestId": 1,]', "the answer is cut short or is not", id="broken"),
+    ],
+)
+def test_request_that_cannot_be_read_is_one_sentence(body: bytes, problem: str) -> None:
+    setup = Setup(Api([], lambda *_: body, obeys=False))
+    answer = setup.reader.read_number("A-1")
+    assert answer
+    with pytest.raises(FatalAPIError, match=f"^Request A-1: {problem}"):
+        setup.site.read_all(answer, "Request A-1")
     assert setup.api.all_closed
 
 
