@@ -277,5 +277,5 @@ def received_at(response: requests.Response) -> datetime:
     now = datetime.now(timezone.utc)
     try:
         return min(now, parsedate_to_datetime(response.headers["Date"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return now

@@ -452,7 +452,13 @@ def test_answer_arrived_by_the_earlier_clock(ahead: timedelta, *, is_the_servers
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Date": ""}, {"Date": "soon"}, {"Date": "Mon, 01 Jan 2024 10:00:00"}],
+    [
+        {},
+        {"Date": ""},
+        {"Date": "soon"},
+        {"Date": "Mon, 01 Jan 2024 10:00:00"},
+        {"Date": f"Mon, 01 Jan {10**20} 10:00:00 GMT"},
+    ],
     ids=lambda headers: headers.get("Date", "none"),
 )
 def test_date_that_says_nothing_is_ignored(headers: dict[str, Any]) -> None:
