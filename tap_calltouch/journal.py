@@ -174,7 +174,8 @@ class JournalStream(Stream):
         except QuotaExhaustedError as error:
             raise FatalAPIError(_advise(error, self._bookmark(error.site))) from None
         finally:
-            self._writer.flush()
+            if not self._writer.is_ending:  # else that would raise while this is thrown away
+                self._writer.flush()
             for line in self._drift.report():
                 self._warn(f"Stream {self.name}: {line}")
 

@@ -47,6 +47,11 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._deadline = float("inf")
         self._output: tuple[int, int] | None = None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether a signal has arrived, so that what waits is dropped."""
+        return self._exit_code is not None
+
     @override
     def serialize_message(self, message: Message) -> bytes:
         return self._encoder.encode(message.to_dict())

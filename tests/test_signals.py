@@ -77,7 +77,8 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
         assert process.stderr
         lines = iter(process.stderr.readline, b"")
         next(line for line in lines if b"Beginning sync" in line)
-        drain = threading.Thread(target=list, args=(lines,))
+        log: list[bytes] = []
+        drain = threading.Thread(target=log.extend, args=(lines,))
         drain.start()
         time.sleep(chance.uniform(0, 0.6))
         sent = time.monotonic()
@@ -94,6 +95,7 @@ def test_signal_ends_with_whole_lines_and_the_last_state(
         ended += 1
         assert returncode == exit_code
         assert took < LIMIT_SECONDS
+        assert b"Traceback" not in b"".join(log)
         assert not output or output.endswith(b"\n")
         messages = [json.loads(line) for line in output.splitlines()]
         states = [item["value"] for item in messages if item["type"] == "STATE"]
