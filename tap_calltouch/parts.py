@@ -35,11 +35,13 @@ class Part:
         window: The part.
         answer: The answer.
         is_unique: Whether each record is known to be in it once.
+        is_counted: Whether the API said how many records there are.
     """
 
     window: DateWindow
     answer: Answer
     is_unique: bool = True
+    is_counted: bool = False
 
 
 def read_parts(
@@ -154,8 +156,9 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
         raise
     write_body(body, b"]", f"Window {window}")
     body.seek(0)
-    is_whole = totals <= {None} or totals == {len(ids)}
-    return Part(window, Answer(body, min(received)), is_unique=rows == len(ids)), is_whole
+    is_counted = totals != {None}
+    part = Part(window, Answer(body, min(received)), rows == len(ids), is_counted)
+    return part, not is_counted or totals == {len(ids)}
 
 
 def _ids(array: bytes, key: str) -> list[bytes]:

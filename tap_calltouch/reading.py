@@ -96,7 +96,7 @@ class Reader:
         self._on_call = on_call
         self.warn = warn
         self.length = WindowLength(timedelta(days=config["window_days"]))
-        self.may_be_capped = not journal.page_size
+        self.may_be_capped = True
 
     def read(self, site: Site, window: DateWindow) -> list[Part]:
         """Ask for a window, in parts if need be. Safe to call from threads."""
@@ -218,7 +218,8 @@ class Window:
             self.rows["written"] += written
         if came and came == self.rows[_ANCIENT] - ancient:
             raise FatalAPIError(self._wrong_unit(part, start))
-        if came and came % SUSPICIOUS_ROWS == 0 and self.reader.may_be_capped:
+        is_suspicious = came and came % SUSPICIOUS_ROWS == 0 and not part.is_counted
+        if is_suspicious and self.reader.may_be_capped:
             yield from self._read_halves(part, start, came)
 
     @cached_property

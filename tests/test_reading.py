@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_calltouch.journal import JournalStream
+    from tap_calltouch.query import Journal
 
 pytestmark = pytest.mark.portable
 
@@ -333,10 +334,12 @@ class Setup:
         self.site = Site(self.site_id, "Site", decoder)
         self.config = CONFIG | self.settings
         self.scope = Scope.of(self.config, STARTED)
+        self.reader = self.reader_of(Requests.journal)
+
+    def reader_of(self, journal: Journal) -> Reader:
         client: Any = self.api
-        self.reader = Reader(
-            Requests.journal, "requestId", self.config, client, self.warnings.append, self._count
-        )
+        warn = self.warnings.append
+        return Reader(journal, "requestId", self.config, client, warn, self._count)
 
     def _count(self) -> None:
         self.calls += 1
@@ -670,6 +673,23 @@ def test_halves_of_a_capped_answer_bring_the_other_rows_once(cap: int, number: i
         for warning in setup.warnings
     )
     assert api.all_closed
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(b"%b", id="an array"),
+        pytest.param(b'{"records": %b}', id="no totals"),
+        pytest.param(b'{"pageTotal": "3", "recordsTotal": "25", "records": %b}', id="texts"),
+    ],
+)
+def test_page_that_does_not_say_how_many_records_there_are_may_be_capped(page: bytes) -> None:
+    rows = rows_over(7 * 24, 25)
+    setup = Setup(Api(rows, lambda _, found: page % json.dumps(found).encode(), cap=10))
+    setup.reader = setup.reader_of(replace(Requests.journal, page_size=10))
+    assert sorted(setup.read()[0]) == list(range(25))
+    assert any("the API caps its answers" in warning for warning in setup.warnings)
 
 
 @pytest.mark.usefixtures("ten")
