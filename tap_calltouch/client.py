@@ -199,6 +199,11 @@ class Client:
         except requests.RequestException as error:
             msg = f"{label}: the answer cannot be read ({type(error).__name__})."
             raise kind(msg) from None
+        except ValueError as error:
+            # Not of requests: an address that cannot be encoded, or that of a redirect, which
+            # requests reads even if it does not follow.
+            msg = f"{label}: {self._advice(error)}."
+            raise FatalAPIError(msg) from None
         except OSError as error:
             msg = f"{label}: {error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
             raise FatalAPIError(msg) from None
@@ -213,7 +218,8 @@ class Client:
         if isinstance(error, requests.exceptions.InvalidSchema):
             return "a SOCKS proxy needs the library PySocks"
         return (
-            "the address of the API or of the proxy is malformed; check `api_url` and `HTTPS_PROXY`"
+            "the address of the API, of the proxy or of a redirect is malformed; check `api_url` "
+            "and `HTTPS_PROXY`"
         )
 
     def _reason(self, error: Exception) -> str:

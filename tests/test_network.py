@@ -185,6 +185,8 @@ def test_host_without_proxy_is_called_directly(tmp_path: Path) -> None:
         "ftp://user:PASSWORD@proxy:21",
         "proxy://user:PASSWORD@proxy",
         "://proxy",
+        f"http://user:PASSWORD@{'a' * 64}.example",
+        "http://user:PASSWORDЖ@proxy",
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
@@ -196,9 +198,9 @@ def test_malformed_address_of_a_proxy_is_said_at_once(
         assert sandbox.calls == []
     line = failed_at_once(run)
     assert (
-        "the address of the API or of the proxy is malformed; check `api_url` and `HTTPS_PROXY`"
-        in line
-    )
+        "the address of the API, of the proxy or of a redirect is malformed; check `api_url` and "
+        "`HTTPS_PROXY`"
+    ) in line
     assert "PASSWORD" not in run.stderr
 
 

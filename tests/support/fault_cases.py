@@ -276,6 +276,12 @@ ENDS = [
         max_calls=1,
     ),
     Case(
+        "redirect to a malformed address",
+        lambda _: [Fault("redirect", location="http://[")],
+        said="of a redirect is malformed.*`api_url`",
+        max_calls=1,
+    ),
+    Case(
         "an unknown path",
         said="redirect.*`api_url`",
         max_calls=1,
