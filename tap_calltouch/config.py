@@ -20,6 +20,7 @@ from tap_calltouch.settings import API_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 Config = dict[str, Any]
 
@@ -27,6 +28,9 @@ _HINTS = {
     "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account.",
     "start_date": " Set it to the first date to load, such as 2024-01-31.",
 }
+_YEARS = range(
+    1900, 9999
+)  # no earlier than a state may be, no later than dates can be reckoned with
 _BATCH_PARTS = {"encoding": ("format", {"compression"}), "storage": ("root", {"prefix", "params"})}
 
 
@@ -220,9 +224,9 @@ def _problems_of_meaning(config: Config) -> Iterator[str]:
     dates = {}
     for name in ("start_date", "end_date"):
         if name in config:
-            try:
-                dates[name] = parse_instant(config[name], zone, whole_day=name == "end_date")
-            except (ValueError, OverflowError):
+            if instant := _usable_instant(config[name], zone, whole_day=name == "end_date"):
+                dates[name] = instant
+            else:
                 yield (
                     f"Setting `{name}` must be a date such as 2024-01-31 or a date-time such as "
                     f"2024-01-31T10:00:00+03:00, not {config[name]!r}."
@@ -232,6 +236,14 @@ def _problems_of_meaning(config: Config) -> Iterator[str]:
             f"Setting `start_date` ({config['start_date']}) must be before `end_date` "
             f"({config['end_date']})."
         )
+
+
+def _usable_instant(value: str, zone: ZoneInfo, *, whole_day: bool) -> datetime | None:
+    try:
+        instant = parse_instant(value, zone, whole_day=whole_day)
+        return instant if instant.astimezone(zone).year in _YEARS else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
