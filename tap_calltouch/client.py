@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from random import uniform
 from threading import Lock
@@ -20,7 +20,7 @@ from tap_calltouch.answers import HeavyAnswerError, quote_message, read_answer
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import IO
 
     from tap_calltouch.answers import Answer, Expected
@@ -155,50 +155,41 @@ class Client:
     def _download(
         self, path: str, params: Mapping[str, str], label: str, expected: Expected
     ) -> Answer:
-        with self._in_plain_words(label, RetriableAPIError):
-            response = self._session.get(
+        response = self._send(path, params, label)
+        self._log_duration(path, response)
+        with response, ExitStack() as stack:
+            body = stack.enter_context(spool())
+            try:
+                for chunk in response.iter_content(CHUNK_SIZE):
+                    write_body(body, chunk, label)
+            except requests.RequestException as error:
+                msg = f"{label}: the connection failed ({self._reason(error)})."
+                raise HeavyAnswerError(msg) from None
+            answer = read_answer(response, body, label, self._token, expected)
+            if answer.body is body:
+                stack.pop_all()
+            return answer
+
+    def _send(self, path: str, params: Mapping[str, str], label: str) -> requests.Response:
+        """Make a call. Errors of the connection become ours; theirs hold the URL with the token."""
+        try:
+            return self._session.get(
                 f"{self._base}{path}",
                 params={"clientApiId": self._token, **params},
                 stream=True,
                 timeout=self._timeout,
                 allow_redirects=False,  # else the token would travel to the other host
             )
-        self._log_duration(path, response)
-        with response:
-            body = spool()
-            try:
-                with self._in_plain_words(label, HeavyAnswerError):
-                    for chunk in response.iter_content(CHUNK_SIZE):
-                        write_body(body, chunk, label)
-                answer = read_answer(response, body, label, self._token, expected)
-            except BaseException:
-                body.close()
-                raise
-        if answer.body is not body:
-            body.close()
-        return answer
-
-    @contextmanager
-    def _in_plain_words(self, label: str, kind: type[RetriableAPIError]) -> Iterator[None]:
-        """Turn errors of the connection into ours; theirs hold the URL, and so the token."""
-        try:
-            yield
         except requests.ReadTimeout:
             msg = f"{label}: the API did not answer within {self._timeout} seconds."
             raise HeavyAnswerError(msg) from None
         except _FATAL as error:
-            if kind is HeavyAnswerError:  # there was a connection
-                msg = f"{label}: the connection failed ({type(error).__name__})."
-                raise kind(msg) from None
             msg = f"{label}: {self._advice(error)}."
             raise FatalAPIError(msg) from None
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+        except requests.RequestException as error:
             where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
             msg = f"{label}: the connection {where}failed ({self._reason(error)})."
-            raise kind(msg) from None
-        except requests.RequestException as error:
-            msg = f"{label}: the answer cannot be read ({type(error).__name__})."
-            raise kind(msg) from None
+            raise RetriableAPIError(msg) from None
         except OSError as error:
             msg = f"{label}: {error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
             raise FatalAPIError(msg) from None
