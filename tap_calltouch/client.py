@@ -48,7 +48,7 @@ class Pace:
     SLOWEST_SECONDS = 5.0
     RECOVERY = 0.98
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: int) -> None:
         self._shortest = self._spacing = self.MARGIN / per_second
         self._next = self._held_until = self._slowed_at = 0.0
         self._turn = Lock()
@@ -73,7 +73,7 @@ class Pace:
         now = monotonic()
         if called_at > self._slowed_at:
             self._slowed_at = now
-            self._spacing = min(2 * self._spacing, max(self.SLOWEST_SECONDS, self._shortest))
+            self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
         self._held_until = max(self._held_until, now + seconds)
 
     def speed_up(self) -> None:
@@ -144,7 +144,7 @@ class Client:
                     raise FatalAPIError(msg) from None
                 wait = wait_seconds(attempt, error.response)
                 self._logger.warning("%s Trying again in %.1f s.", error, wait)
-                if _is_too_many(error.response):
+                if getattr(error.response, "status_code", None) == HTTPStatus.TOO_MANY_REQUESTS:
                     self._pace.slow_down(called_at, wait)
                 else:
                     sleep(wait)
@@ -212,7 +212,6 @@ class Client:
         return quote_message(str(getattr(cause, "reason", cause)), self._token)
 
     def _log_duration(self, path: str, response: requests.Response) -> None:
-        is_success = response.status_code < HTTPStatus.BAD_REQUEST
         point = metrics.Point(
             "timer",
             metric=metrics.Metric.HTTP_REQUEST_DURATION,
@@ -221,7 +220,7 @@ class Client:
                 metrics.Tag.ENDPOINT: path,
                 metrics.Tag.HTTP_STATUS_CODE: response.status_code,
                 metrics.Tag.STATUS: (
-                    metrics.Status.SUCCEEDED if is_success else metrics.Status.FAILED
+                    metrics.Status.SUCCEEDED if response.ok else metrics.Status.FAILED
                 ),
             },
         )
@@ -247,10 +246,6 @@ def wait_seconds(attempt: int, response: requests.Response | None) -> float:
     except (InvalidHeader, OverflowError, ValueError):
         asked = 0
     return float(min(max(wait, asked), MAX_WAIT_SECONDS))
-
-
-def _is_too_many(response: requests.Response | None) -> bool:
-    return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def spool() -> IO[bytes]:
