@@ -82,7 +82,7 @@ class JournalStream(Stream):
 
     @cached_property
     def _scope(self) -> Scope:
-        return Scope.of(self.config, self._started)
+        return Scope.of(self.config)
 
     @property
     @override
@@ -229,7 +229,7 @@ class JournalStream(Stream):
         if self._is_test or not self._is_incremental:
             return
         end = to_instant(window.window.end, self._scope.zone)
-        end = min(end, self._scope.end or self._started)
+        end = min(end, self._scope.end or end)
         before = self._bookmark(site.id) or self._scope.start
         state = self.get_context_state(_context(site.id))
         state["replication_key"] = self._key

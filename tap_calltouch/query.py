@@ -92,7 +92,7 @@ class Scope:
     Attributes:
         zone: The zone of dates without an offset, and of the days asked for.
         start: First instant.
-        end: First instant that is not wanted any more; None if it has yet to come.
+        end: First instant that is not wanted any more, if there is one.
         is_by_session: Whether the dates are those of sessions, so that a record may have any.
     """
 
@@ -102,15 +102,14 @@ class Scope:
     is_by_session: bool
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], started: datetime) -> Self:
-        """Read the settings of a run that began at an instant."""
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """Read the settings."""
         zone = ZoneInfo(config["timezone"])
-        value = config.get("end_date")
-        end = parse_instant(value, zone, whole_day=True) if value else started
+        end = config.get("end_date")
         return cls(
             zone,
             parse_instant(config["start_date"], zone),
-            end if end < started else None,
+            parse_instant(end, zone, whole_day=True) if end else None,
             config["bind_to"] == "session",
         )
 

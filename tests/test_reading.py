@@ -332,7 +332,7 @@ class Setup:
         decoder = RecordDecoder(shape, identity, "ms", self.drift, self.site_id)
         self.site = Site(self.site_id, "Site", decoder)
         self.config = CONFIG | self.settings
-        self.scope = Scope.of(self.config, STARTED)
+        self.scope = Scope.of(self.config)
         client: Any = self.api
         self.reader = Reader(
             Requests.journal, "requestId", self.config, client, self.warnings.append, self._count
@@ -736,7 +736,7 @@ def test_pages_of_calls_are_asked_for_in_full_size_by_the_path_of_their_site() -
     site = Site(101, "Site", RecordDecoder(identity.shape, identity, "s", Drift()))
     client: Any = api
     reader = Reader(Calls.journal, "callId", CONFIG, client, lambda _: None)
-    window = Window(reader, Scope.of(CONFIG, STARTED), site, WEEK, reader.read(site, WEEK))
+    window = Window(reader, Scope.of(CONFIG), site, WEEK, reader.read(site, WEEK))
     assert numbers(window) == [1, 2]
     assert api.paths == ["/101/calls-diary/calls"] * 2
     assert [(item["page"], item["limit"]) for item in api.queries] == [("1", "1000"), ("2", "1000")]
@@ -751,7 +751,7 @@ def test_page_totals_say_whether_calls_are_whole() -> None:
     site = Site(101, "Site", RecordDecoder(identity.shape, identity, "s", Drift()))
     client: Any = api
     reader = Reader(Calls.journal, "callId", CONFIG, client, lambda _: None)
-    window = Window(reader, Scope.of(CONFIG, STARTED), site, WEEK, reader.read(site, WEEK))
+    window = Window(reader, Scope.of(CONFIG), site, WEEK, reader.read(site, WEEK))
     assert numbers(window) == list(range(10))
     assert len(api.queries) == 1
 
