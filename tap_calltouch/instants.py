@@ -79,12 +79,12 @@ class Extent(NamedTuple):
 
     Attributes:
         start: First instant.
-        end: First instant after it; None for now.
+        end: First instant after it.
         reason: Why it starts there, for the log.
     """
 
     start: datetime
-    end: datetime | None
+    end: datetime
     reason: str
 
 
@@ -103,7 +103,7 @@ def plan_extent(
 
     Args:
         start: The user's start, before which nothing is wanted.
-        end: The user's end; None, or one that has yet to come, means now.
+        end: The user's end, if there is one.
         now: When the run began.
         zone: The zone whose midnights count.
         bookmark: The instant before which everything was extracted, if anything was.
@@ -114,9 +114,11 @@ def plan_extent(
 
     Returns:
         The extent. An incremental one starts at local midnight `lookback_days` before the
-        bookmark, but not before `start`.
+        bookmark, but not before `start`. Today is asked for whole, unless the user's end is over.
     """
-    end = end if end and end < now else None
+    midnight = midnight_of(now, zone)
+    if end is None or end >= now:
+        end = to_instant(midnight + DAY, zone)
     reason = "no bookmark" if is_incremental else "full table"
     first = start
     if is_incremental and bookmark:
@@ -126,10 +128,10 @@ def plan_extent(
         first = max(start, to_instant(day, zone))
     if is_test:
         reason = "a test of one day"
-        today = to_instant(midnight_of(now, zone), zone)
-        if end is None and first < today:
+        today = to_instant(midnight, zone)
+        if end > now and first < today:
             end = today
-        first = max(first, end - DAY) if end else first
+        first = max(first, end - DAY)
     return Extent(first, end, reason)
 
 

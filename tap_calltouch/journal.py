@@ -26,6 +26,7 @@ from tap_calltouch.instants import (
     plan_extent,
     timestamp,
     to_instant,
+    wall_period,
 )
 from tap_calltouch.maps import RecordMapper
 from tap_calltouch.parts import close
@@ -35,7 +36,7 @@ from tap_calltouch.query import Scope
 from tap_calltouch.reading import Reader, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import select, shape_of
-from tap_calltouch.windows import cut, whole_days
+from tap_calltouch.windows import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -264,10 +265,11 @@ class JournalStream(Stream):
             is_incremental=self._is_incremental,
             is_test=self._is_test,
         )
-        period = whole_days(extent.start, extent.end, self._started, scope.zone)
+        period = wall_period(extent.start, extent.end, scope.zone)
         longest = timedelta(days=self.config["window_days"])
         number = sum(1 for _ in cut(*period, lambda: longest))
-        dates = f"from {period[0]} to {period[1] if extent.end else 'now'} ({extent.reason})"
+        end = period[1] if extent.end < self._started else "now"
+        dates = f"from {period[0]} to {end} ({extent.reason})"
         self.log("%s: %s windows of up to %s days %s", site.label, number, longest.days, dates)
         return period
 

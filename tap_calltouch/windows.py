@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_calltouch.instants import DAY, HOUR, MIDNIGHT, midnight_of, wall_period
+from tap_calltouch.instants import DAY, HOUR, MIDNIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from zoneinfo import ZoneInfo
 
 GOOD_WINDOWS = 16
 
@@ -41,26 +40,6 @@ class DateWindow:
         if self.start.time() != MIDNIGHT or self.end.time() != MIDNIGHT:
             return f"{self.start} to {self.end}"
         return f"{self.start:%Y-%m-%d} to {self.last_day:%Y-%m-%d}"
-
-
-def whole_days(
-    start: datetime, end: datetime | None, now: datetime, zone: ZoneInfo
-) -> tuple[datetime, datetime]:
-    """Return the wall times between which a run asks.
-
-    Args:
-        start: First instant.
-        end: First instant after the period; None means now.
-        now: When the run began.
-        zone: The journal's zone.
-
-    Returns:
-        Start and end. Today is asked for whole, unless the period ends earlier.
-    """
-    if end is not None:
-        return wall_period(start, end, zone)
-    first, _ = wall_period(start, start, zone)
-    return first, midnight_of(now, zone) + DAY
 
 
 def cut(start: datetime, end: datetime, length: Callable[[], timedelta]) -> Iterator[DateWindow]:

@@ -12,12 +12,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_calltouch.instants import DAY, HOUR, SECOND, next_bookmark, plan_extent, to_instant
-from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves, whole_days
+from tap_calltouch.instants import (
+    DAY,
+    HOUR,
+    SECOND,
+    next_bookmark,
+    plan_extent,
+    to_instant,
+    wall_period,
+)
+from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tests.support.repetitions import times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 pytestmark = pytest.mark.portable
 
@@ -161,6 +169,56 @@ def test_last_day_of_a_window_is_the_last_that_it_touches(end: str, last_day: da
     assert span("2024-01-01", end).last_day == last_day
 
 
+# What a run asks for.
+
+
+@dataclass
+class Run:
+    """A run of the tap with its settings."""
+
+    start: datetime
+    end: datetime | None
+    now: datetime
+    zone: ZoneInfo
+    longest: int = 7
+    fractions: Sequence[float] = ()
+
+    def period(
+        self, bookmark: datetime | None = None, lookback: int = 0, now: datetime | None = None
+    ) -> tuple[datetime, tuple[datetime, datetime]]:
+        """Return the first instant, and the wall times between which the run asks."""
+        now = now or self.now
+        extent = plan_extent(
+            start=self.start,
+            end=self.end,
+            now=now,
+            zone=self.zone,
+            bookmark=bookmark,
+            lookback_days=lookback,
+            is_incremental=True,
+            is_test=False,
+        )
+        return extent.start, wall_period(extent.start, extent.end, self.zone)
+
+    def instants(
+        self, first: datetime | None = None, now: datetime | None = None
+    ) -> list[datetime]:
+        """Return instants to extract: edges, around all hours if they are few, some between."""
+        start, limit = first or self.start, now or self.now
+        end = min(self.end or limit, limit)
+        if start >= end:
+            return []
+        step = max((end - start) // 60 // HOUR, 1) * HOUR
+        first_hour = start.replace(minute=0, second=0, microsecond=0)
+        hours = [first_hour + number * step for number in range((end - start) // step + 2)]
+        some = [start + fraction * (end - start) for fraction in self.fractions]
+        edges = [instant - SECOND / 1000 for instant in [*hours, end]]
+        return [instant for instant in [start, *hours, *edges, *some] if start <= instant < end]
+
+    def wall(self, instant: datetime) -> datetime:
+        return instant.astimezone(self.zone).replace(tzinfo=None)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [
@@ -178,8 +236,8 @@ def test_last_day_of_a_window_is_the_last_that_it_touches(end: str, last_day: da
 def test_period_reaches_to_the_end_or_over_today(
     start: str, end: str | None, expected: tuple[str, str]
 ) -> None:
-    period = whole_days(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
-    assert period == tuple(map(wall, expected))
+    run = Run(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
+    assert run.period()[1] == tuple(map(wall, expected))
 
 
 @pytest.mark.parametrize(
@@ -191,13 +249,13 @@ def test_period_reaches_to_the_end_or_over_today(
     ],
 )
 def test_period_that_has_yet_to_come_has_no_windows(start: str, end: str | None) -> None:
-    period = whole_days(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
-    assert list(cut(*period, fixed(7))) == []
+    run = Run(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
+    assert list(cut(*run.period()[1], fixed(7))) == []
 
 
 def test_today_is_the_day_in_the_zone() -> None:
-    period = whole_days(utc("2024-01-16T21:00"), None, utc("2024-01-17T21:30"), MOSCOW)
-    assert period == (wall("2024-01-17"), wall("2024-01-19"))
+    run = Run(utc("2024-01-16T21:00"), None, utc("2024-01-17T21:30"), MOSCOW)
+    assert run.period()[1] == (wall("2024-01-17"), wall("2024-01-19"))
 
 
 # Halving.
@@ -354,53 +412,6 @@ def changes(zone: ZoneInfo) -> list[datetime]:
 CHANGES = {zone: changes(ZoneInfo(zone)) for zone in ZONES}
 ANYTIME = st.datetimes(datetime(2009, 1, 1), datetime(2026, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001
 LENGTHS = st.timedeltas(-2 * HOUR, 3 * DAY) | st.timedeltas(-2 * HOUR, 120 * DAY)
-
-
-@dataclass
-class Run:
-    """A run of the tap with its settings."""
-
-    start: datetime
-    end: datetime | None
-    now: datetime
-    zone: ZoneInfo
-    longest: int
-    fractions: list[float]
-
-    def period(
-        self, bookmark: datetime | None = None, lookback: int = 0, now: datetime | None = None
-    ) -> tuple[datetime, tuple[datetime, datetime]]:
-        """Return the first instant, and the wall times between which the run asks."""
-        now = now or self.now
-        extent = plan_extent(
-            start=self.start,
-            end=self.end,
-            now=now,
-            zone=self.zone,
-            bookmark=bookmark,
-            lookback_days=lookback,
-            is_incremental=True,
-            is_test=False,
-        )
-        return extent.start, whole_days(extent.start, extent.end, now, self.zone)
-
-    def instants(
-        self, first: datetime | None = None, now: datetime | None = None
-    ) -> list[datetime]:
-        """Return instants to extract: edges, around all hours if they are few, some between."""
-        start, limit = first or self.start, now or self.now
-        end = min(self.end or limit, limit)
-        if start >= end:
-            return []
-        step = max((end - start) // 60 // HOUR, 1) * HOUR
-        first_hour = start.replace(minute=0, second=0, microsecond=0)
-        hours = [first_hour + number * step for number in range((end - start) // step + 2)]
-        some = [start + fraction * (end - start) for fraction in self.fractions]
-        edges = [instant - SECOND / 1000 for instant in [*hours, end]]
-        return [instant for instant in [start, *hours, *edges, *some] if start <= instant < end]
-
-    def wall(self, instant: datetime) -> datetime:
-        return instant.astimezone(self.zone).replace(tzinfo=None)
 
 
 @st.composite
