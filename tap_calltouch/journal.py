@@ -195,7 +195,8 @@ class JournalStream(Stream):
         read = reader.read
         if self._is_test:
             read, reader.may_be_capped = reader.read_sample, False  # one call
-        fetched = prefetch(lambda item: read(*item), windows, self._width, close)
+        width = int(self.config["max_concurrent_requests"])
+        fetched = prefetch(lambda item: read(*item), windows, width, close)
         for (site, period), parts in fetched:
             for part in parts:
                 self._drift.look_for_unknown(part.answer.body, self.schema)
@@ -205,7 +206,8 @@ class JournalStream(Stream):
             if self._is_test:
                 records = [*records]
                 sample = [msgspec.to_builtins(record) for record in records]
-                self.log("%s: %s", site.label, describe_sample(sample, self.schema, self._key))
+                found = describe_sample(sample, self.schema, self._identity.instant)
+                self.log("%s: %s", site.label, found)
             yield records, window.received
             self._complete(site, window)
             rows, seconds = describe_rows(window.rows), monotonic() - began
@@ -217,8 +219,8 @@ class JournalStream(Stream):
     def _by_number(self, reader: Reader) -> Iterator[Delivery]:
         """Yield the requests that are asked for by number."""
         site = self._site(None)
-        numbers = self.config["request_numbers"]
-        for number, answer in prefetch(reader.read_number, numbers, self._width):
+        numbers, width = self.config["request_numbers"], int(self.config["max_concurrent_requests"])
+        for number, answer in prefetch(reader.read_number, numbers, width):
             records = site.read_all(answer) if answer else []
             if not answer or not records:
                 self._warn(f"The API does not know request {number!r}.")
@@ -233,7 +235,7 @@ class JournalStream(Stream):
         end = min(end, self._scope.end or end)
         before = self._bookmark(site.id) or self._scope.start
         state = self.get_context_state(_context(site.id))
-        state["replication_key"] = self._key
+        state["replication_key"] = self._identity.instant
         state["replication_key_value"] = timestamp(
             next_bookmark(before, end, self._started, window.received)
         )
@@ -278,11 +280,6 @@ class JournalStream(Stream):
         return parse_instant(value, self._scope.zone) if value else None
 
     @cached_property
-    def _key(self) -> str:
-        """The replication key of the bookmark, even if a catalog names another column."""
-        return str(type(self).replication_key)
-
-    @cached_property
     def _shape(self) -> Shape:
         return shape_of(select(self.effective_schema, self.mask), self.schema)
 
@@ -292,8 +289,9 @@ class JournalStream(Stream):
 
     @cached_property
     def _identity(self) -> Identity:
+        """The table's keys, even if a catalog names other columns."""
         site, key = map(str, type(self).primary_keys)  # type: ignore[call-overload]
-        return Identity(site, key, self._key)
+        return Identity(site, key, str(type(self).replication_key))
 
     @property
     def _is_test(self) -> bool:
@@ -303,10 +301,6 @@ class JournalStream(Stream):
     @property
     def _is_incremental(self) -> bool:
         return self.replication_method != REPLICATION_FULL_TABLE
-
-    @property
-    def _width(self) -> int:
-        return 1 if self._is_test else int(self.config["max_concurrent_requests"])
 
     def _warn(self, message: str) -> None:
         self.log("%s", message, level=logging.WARNING)
