@@ -100,7 +100,7 @@ def read_answer(
 
     Args:
         response: Its status and headers.
-        body: The whole body. An array is only looked at from both ends.
+        body: The whole body. Where an array is expected, it is only looked at from both ends.
         label: Names in messages what was asked for.
         token: The token, which the API may repeat.
         expected: An array; a page of calls, for which an array is taken too; or one request, as an
@@ -119,20 +119,19 @@ def read_answer(
     status = response.status_code
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = _first_byte(body)
-    if is_success and opening == b"[" and expected != "page":
+    if is_success and opening == b"[" and expected == "array":
         if _last_byte(body) != b"]":
             msg = f"{label}: the answer is cut short."
             raise HeavyAnswerError(msg)
         body.seek(start)
         return Answer(body, received_at(response))
     body.seek(start)
+    text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     if is_success and opening in {b"[", b"{"} and expected != "array":
-        text = body.read()
-        page = _read_record(text) if expected == "single" else _read_page(text)
+        is_record = expected == "single" and opening == b"{"
+        page = _read_record(text) if is_record else _read_page(text)
         if page and (array := page.array):
             return Answer(io.BytesIO(array), received_at(response), page)
-        body.seek(start)
-    text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     raise _error(response, text, label, token, is_single=expected == "single")
 
 

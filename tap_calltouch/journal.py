@@ -221,7 +221,7 @@ class JournalStream(Stream):
         site = self._site(None)
         numbers, width = self.config["request_numbers"], int(self.config["max_concurrent_requests"])
         for number, answer in prefetch(reader.read_number, numbers, width):
-            records = site.read_all(answer) if answer else []
+            records = site.read_all(answer, f"Request {number}") if answer else []
             if not answer or not records:
                 self._warn(f"The API does not know request {number!r}.")
             else:

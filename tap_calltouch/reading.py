@@ -49,10 +49,14 @@ class Site:
     decoder: RecordDecoder
     warned: set[str] = field(default_factory=set)
 
-    def read_all(self, answer: Answer) -> list[Any]:
-        """Return all records of a small answer."""
-        with answer.body:
-            return [record for _, record in self.decoder.records(answer.body)]
+    def read_all(self, answer: Answer, label: str) -> list[Any]:
+        """Return all records of a small answer; raise FatalAPIError if one is unusable."""
+        try:
+            with answer.body:
+                return [record for _, record in self.decoder.records(answer.body)]
+        except UnusableRecordError as error:
+            msg = f"{label}: {error}."
+            raise FatalAPIError(msg) from None
 
 
 class Reader:

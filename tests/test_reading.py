@@ -285,6 +285,8 @@ class Api:
         except BaseException:
             body.close()
             raise
+        if answer.body is not body:
+            body.close()
         self.bodies.append(body)
         return answer
 
@@ -768,10 +770,19 @@ def test_request_is_asked_for_by_its_number(number: str, path: str) -> None:
     setup = Setup(Api([row(1)], obeys=False))
     answer = setup.reader.read_number(number)
     assert answer
-    assert [record.f1 for record in setup.site.read_all(answer)] == [1]
+    assert [record.f1 for record in setup.site.read_all(answer, "Request")] == [1]
     assert setup.api.paths == [path]
     assert setup.api.queries == [{}]
     assert setup.api.all_closed
+
+
+def test_request_without_a_usable_key_is_an_error_that_names_its_number() -> None:
+    setup = Setup(Api([row(1, site=None)], obeys=False), site_id=None)
+    answer = setup.reader.read_number("A-1")
+    assert answer
+    with pytest.raises(FatalAPIError, match=r"^Request A-1: a record has no usable `siteId`"):
+        setup.site.read_all(answer, "Request A-1")
+    assert answer.body.closed
 
 
 def test_unknown_number_is_nothing() -> None:

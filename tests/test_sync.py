@@ -24,6 +24,7 @@ from tests.support.streams import (
 from tests.support.tap import TOKEN, config_for, run_tap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Journal, Sandbox
@@ -377,6 +378,33 @@ def test_requests_load_by_number_and_an_unknown_one_is_a_warning(
     (warning,) = warnings_in(run)
     assert "The API does not know request 'no such'." in warning
     assert run.states[-1] == state
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        pytest.param(
+            lambda body: body.replace(b'"siteId"', b'"site"'),
+            "Request 7: a record has no usable `siteId` (found null).",
+            id="no site",
+        ),
+        pytest.param(
+            lambda body: b"[" + body + b",}]",
+            "Request 7: the API answered 200: broken JSON. Gave up after 5 tries.",
+            id="broken array",
+        ),
+    ],
+)
+def test_request_by_number_that_cannot_be_used_ends_with_one_sentence(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], sentence: str
+) -> None:
+    record = REQUESTS.record(1, JANUARY_8) | {"requestNumber": "7"}
+    with REQUESTS.sandbox([record]) as sandbox:
+        sandbox.faults.append(Fault("raw", apply=spoil))
+        run = REQUESTS.run(sandbox, tmp_path, site_ids=None, request_numbers=["7"])
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert run.stderr.splitlines()[-1].endswith(sentence)
 
 
 # Replication methods, selection and maps.
