@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GOOD_WINDOWS = 16
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class DateWindow:
     """One period to ask for, in wall time, whole seconds.
 
@@ -113,7 +113,7 @@ class WindowLength:
         """Note that a window was answered."""
         self._good += 1
         if window.length > self._length:
-            self._length, self._good = min(window.length, self._longest), 0
+            self._length, self._good = window.length, 0
 
     def failed(self, window: DateWindow) -> None:
         """Note that a window was too heavy."""
