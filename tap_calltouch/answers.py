@@ -130,33 +130,29 @@ def read_answer(
     if is_success and opening in {b"[", b"{"} and expected != "array":
         is_record = expected == "single" and opening == b"{"
         page = _read_record(text) if is_record else _read_page(text)
-        if page and (array := page.array):
+        if array := page.array:
             return Answer(io.BytesIO(array), received_at(response), page)
     raise _error(response, text, label, token, is_single=expected == "single")
 
 
-def _read_record(text: bytes) -> Page | None:
-    """Return the one record that an object is, None if it is something else."""
-    content = _parse(text)
-    is_record = isinstance(content, dict) and "requestId" in content
-    return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else None
+def _read_record(text: bytes) -> Page:
+    """Return the one record that an object is, nothing if it is something else."""
+    is_record = "requestId" in (_parse(text) or {})
+    return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else Page()
 
 
-def _read_page(text: bytes) -> Page | None:
-    """Return a page, or an array as the only page; None if the text is broken."""
-    try:
-        return _decode_page(b'{"records":%b}' % text if text[:1] == b"[" else text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _decode_page(text: bytes) -> Page:
+def _read_page(text: bytes) -> Page:
+    """Return a page, or an array as the only page; nothing if the text is broken."""
+    if text[:1] == b"[":
+        text = b'{"records":%b}' % text
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(text, type=Page)
     # What msgspec refuses may be within the records, whose decoder takes it.
-    page = decode_leniently(text)
-    records = msgspec.Raw(json.dumps(page.get("records")).encode())
-    return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
+    with suppress(ValueError, RecursionError):
+        page = decode_leniently(text)
+        records = msgspec.Raw(json.dumps(page.get("records")).encode())
+        return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
+    return Page()
 
 
 def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:
