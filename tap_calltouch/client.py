@@ -95,7 +95,6 @@ class Client:
         self._token = str(config["api_token"])
         self._timeout = int(config["request_timeout"])
         self._logger = logger
-        self._metrics_logger = metrics.get_metrics_logger()
         self._pace = Pace(config["requests_per_second"])
         self._session = requests.Session()
 
@@ -225,7 +224,7 @@ class Client:
             },
         )
         # Not at INFO: a line a call would hide the lines of progress.
-        self._metrics_logger.debug("METRIC: %s", point)
+        metrics.get_metrics_logger().debug("METRIC: %s", point)
 
 
 def wait_seconds(attempt: int, response: requests.Response | None) -> float:

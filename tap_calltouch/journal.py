@@ -23,7 +23,6 @@ from tap_calltouch.instants import (
     DAY,
     next_bookmark,
     parse_instant,
-    plan_extent,
     timestamp,
     to_instant,
     wall_period,
@@ -32,7 +31,7 @@ from tap_calltouch.maps import RecordMapper
 from tap_calltouch.parts import close
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
-from tap_calltouch.query import Scope
+from tap_calltouch.query import Scope, plan_extent
 from tap_calltouch.reading import Reader, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import select, shape_of
@@ -258,10 +257,8 @@ class JournalStream(Stream):
                 "kept apart. Everything is loaded again."
             )
         extent = plan_extent(
-            start=scope.start,
-            end=scope.end,
-            now=self._started,
-            zone=scope.zone,
+            scope,
+            self._started,
             bookmark=bookmark,
             lookback_days=self.config["lookback_days"],
             is_incremental=self._is_incremental,

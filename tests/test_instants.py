@@ -8,15 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_calltouch.instants import (
-    Extent,
     midnight_of,
     next_bookmark,
     parse_instant,
-    plan_extent,
     timestamp,
     to_instant,
     wall_period,
 )
+from tap_calltouch.query import Extent, Scope, plan_extent
 
 pytestmark = pytest.mark.portable
 
@@ -151,10 +150,8 @@ def extent(
     is_test: bool = False,
 ) -> Extent:
     return plan_extent(
-        start=utc(start),
-        end=utc(end) if end else None,
-        now=utc(now),
-        zone=zone,
+        Scope(zone, utc(start), utc(end) if end else None, is_by_session=False),
+        utc(now),
         bookmark=utc(bookmark) if bookmark else None,
         lookback_days=lookback_days,
         is_incremental=is_incremental,

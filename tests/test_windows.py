@@ -17,10 +17,10 @@ from tap_calltouch.instants import (
     HOUR,
     SECOND,
     next_bookmark,
-    plan_extent,
     to_instant,
     wall_period,
 )
+from tap_calltouch.query import Scope, plan_extent
 from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tests.support.repetitions import times
 
@@ -189,10 +189,8 @@ class Run:
         """Return the first instant, and the wall times between which the run asks."""
         now = now or self.now
         extent = plan_extent(
-            start=self.start,
-            end=self.end,
-            now=now,
-            zone=self.zone,
+            Scope(self.zone, self.start, self.end, is_by_session=False),
+            now,
             bookmark=bookmark,
             lookback_days=lookback,
             is_incremental=True,
