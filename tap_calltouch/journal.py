@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -140,12 +141,11 @@ class JournalStream(Stream):
         message: dict[str, Any] = {"type": "RECORD", "time_extracted": received}
         if not self._is_incremental and self.emit_activate_version_messages:
             message["version"] = int(self._started.timestamp())
-        limit = self.ABORT_AT_RECORD_COUNT
         number = 0
-        for number, (stream, record) in enumerate(self._mapper(records), start=1):
-            if limit is None or number <= limit:
-                message["stream"], message["record"] = stream, record
-                self._writer.write_record(message)
+        for stream, record in islice(self._mapper(records), self.ABORT_AT_RECORD_COUNT):
+            message["stream"], message["record"] = stream, record
+            self._writer.write_record(message)
+            number += 1
         return number
 
     # Windows to records.
