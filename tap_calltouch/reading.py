@@ -163,11 +163,6 @@ class Window:
         """When the first of its answers arrived."""
         return min(part.answer.received for part in self.parts)
 
-    @property
-    def _may_repeat(self) -> bool:
-        """Whether a record may come twice, so that the keys of those that came are kept."""
-        return len(self.parts) > 1 or not self.parts[0].is_unique or bool(self._came)
-
     def records(self) -> Iterator[Any]:
         """Yield the records that were asked for, each once.
 
@@ -189,8 +184,10 @@ class Window:
             close(parts)
 
     def _read(self, part: Part, failures: int) -> Iterator[Any]:
-        mine, may_repeat = self.site.id, self._may_repeat
+        mine = self.site.id
         low, high = self._dates
+        # Where a record may come twice, the keys of those that came are kept.
+        may_repeat = len(self.parts) > 1 or not self.parts[0].is_unique or bool(self._came)
         body = part.answer.body
         start = body.tell()
         ancient = self.rows[_ANCIENT]
@@ -234,10 +231,9 @@ class Window:
             )
         if not self._dates[0] <= timestamp < self._dates[1]:
             return self._leave_out("outside start_date and end_date")
-        if self._may_repeat:
-            if (site, key) in self._came:
-                return self._leave_out("came before")
-            self._came.add((site, key))
+        if (site, key) in self._came:
+            return self._leave_out("came before")
+        self._came.add((site, key))
         return True
 
     def _leave_out(self, reason: str, warning: str = "") -> bool:
