@@ -58,13 +58,10 @@ def cut(start: datetime, end: datetime, length: Callable[[], timedelta]) -> Iter
         The windows.
     """
     while start < end:
-        longest = length()
-        stop = min(start + longest, end)
+        stop = min(start + length(), end)
         midnight = datetime.combine(start, MIDNIGHT) + DAY
-        if start.time() != MIDNIGHT or longest < DAY:
-            stop = min(stop, midnight)
-        elif stop > midnight:
-            stop = datetime.combine(stop, MIDNIGHT)
+        if stop > midnight:
+            stop = datetime.combine(stop, MIDNIGHT) if start.time() == MIDNIGHT else midnight
         yield DateWindow(start, stop)
         start = stop
 
