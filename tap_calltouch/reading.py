@@ -59,36 +59,29 @@ class Site:
             raise FatalAPIError(msg) from None
 
 
+@dataclass
 class Reader:
-    """Asks for windows of a journal and reads what comes."""
+    """Asks for windows of a journal and reads what comes.
 
-    def __init__(
-        self,
-        journal: Journal,
-        key: str,
-        config: Mapping[str, Any],
-        client: Client,
-        warn: Callable[[str], None],
-        on_call: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Prepare.
+    Attributes:
+        journal: The journal.
+        key: The name of its records' id.
+        config: The settings.
+        client: Asks the API.
+        warn: Called with what the user should know.
+        on_call: Called for each call.
+    """
 
-        Args:
-            journal: The journal.
-            key: The name of its records' id.
-            config: The settings.
-            client: Asks the API.
-            warn: Called with what the user should know.
-            on_call: Called for each call.
-        """
-        self._journal = journal
-        self._key = key
-        self._config = config
-        self._client = client
-        self._on_call = on_call
-        self.warn = warn
-        self.length = WindowLength(timedelta(days=config["window_days"]))
-        self.may_be_capped = not journal.page_size
+    journal: Journal
+    key: str
+    config: Mapping[str, Any]
+    client: Client
+    warn: Callable[[str], None]
+    on_call: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.length = WindowLength(timedelta(days=self.config["window_days"]))
+        self.may_be_capped = not self.journal.page_size
 
     def read(self, site: Site, window: DateWindow) -> list[Part]:
         """Ask for a window, in parts if need be. Safe to call from threads."""
@@ -106,34 +99,32 @@ class Reader:
 
     def read_number(self, number: str) -> Answer | None:
         """Ask for one record by its number; None if the API does not know it."""
-        path, label = f"{self._journal.path}/{quote(number, safe='')}", f"Request {number}"
+        path, label = f"{self.journal.path}/{quote(number, safe='')}", f"Request {number}"
         try:
-            return self._client.get(path, {}, label, expected="single", on_call=self._on_call)
+            return self.client.get(path, {}, label, expected="single", on_call=self.on_call)
         except NotFoundError:
             return None
 
     def _ask(self, site: Site, window: DateWindow, tries: int) -> list[Part]:
-        if not self._journal.page_size:
+        if not self.journal.page_size:
             return [Part(window, self._get(site, window, tries))]
 
         def warn(message: str) -> None:
             self.warn(f"{site.label}, window {window}: {message}")
 
-        return read_pages(
-            lambda page: self._get(site, window, tries, page), self._key, window, warn
-        )
+        return read_pages(lambda page: self._get(site, window, tries, page), self.key, window, warn)
 
     def _get(self, site: Site, window: DateWindow, tries: int, page: int = 0) -> Answer:
-        params = self._journal.query(self._config, site.id, window)
-        if self._journal.page_size:
-            params |= {"page": str(page), "limit": str(self._journal.page_size)}
-        return self._client.get(
-            self._journal.path.format(site=site.id),
+        params = self.journal.query(self.config, site.id, window)
+        if self.journal.page_size:
+            params |= {"page": str(page), "limit": str(self.journal.page_size)}
+        return self.client.get(
+            self.journal.path.format(site=site.id),
             params,
             f"{site.label}, window {window}",
-            expected="page" if self._journal.page_size else "array",
+            expected="page" if self.journal.page_size else "array",
             heavy_tries=tries,
-            on_call=self._on_call,
+            on_call=self.on_call,
         )
 
 
