@@ -166,6 +166,7 @@ class JournalStream(Stream):
                     self._client(),
                     self._warn,
                     calls.increment,
+                    is_sample=self._is_test,
                 )
                 if self.config["request_numbers"]:
                     yield from self._by_number(reader)
@@ -191,11 +192,8 @@ class JournalStream(Stream):
             for site, period in zip(sites, periods, strict=True)
             for window in cut(*period, lambda: max(DAY, reader.length()))
         )
-        read = reader.read
-        if self._is_test:
-            read, reader.may_be_capped = reader.read_sample, False  # one call
         width = int(self.config["max_concurrent_requests"])
-        fetched = prefetch(lambda item: read(*item), windows, width, close)
+        fetched = prefetch(lambda item: reader.read(*item), windows, width, close)
         for (site, period), parts in fetched:
             for part in parts:
                 self._drift.look_for_unknown(part.answer.body, self.schema)

@@ -70,6 +70,7 @@ class Reader:
         client: Asks the API.
         warn: Called with what the user should know.
         on_call: Called for each call.
+        is_sample: Whether to ask for a window in a single call; of pages, the first is enough.
     """
 
     journal: Journal
@@ -78,24 +79,23 @@ class Reader:
     client: Client
     warn: Callable[[str], None]
     on_call: Callable[[], None] = lambda: None
+    is_sample: bool = False
 
     def __post_init__(self) -> None:
         self.length = WindowLength(timedelta(days=self.config["window_days"]))
-        self.may_be_capped = not self.journal.page_size
+        self.may_be_capped = not self.journal.page_size and not self.is_sample
 
     def read(self, site: Site, window: DateWindow) -> list[Part]:
         """Ask for a window, in parts if need be. Safe to call from threads."""
         try:
+            if self.is_sample:
+                return [Part(window, self._get(site, window, MAX_TRIES, 1))]
             return read_parts(
                 lambda piece, tries: self._ask(site, piece, tries), window, self.length, self.warn
             )
         except QuotaExhaustedError as error:
             error.site = site.id
             raise
-
-    def read_sample(self, site: Site, window: DateWindow) -> list[Part]:
-        """Ask for a window in a single call; of pages, the first is enough."""
-        return [Part(window, self._get(site, window, MAX_TRIES, 1))]
 
     def read_number(self, number: str) -> Answer | None:
         """Ask for one record by its number; None if the API does not know it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -720,12 +720,12 @@ def test_rows_left_out_of_a_capped_answer_are_not_written_from_its_halves() -> N
 # Other questions.
 
 
-def test_test_of_the_connection_is_one_call_for_the_first_page() -> None:
-    setup = Setup(Api([row(1)]))
-    (part,) = setup.reader.read_sample(setup.site, A_DAY)
-    part.answer.body.close()
-    assert setup.calls == 1
-    assert part.window == A_DAY
+@pytest.mark.usefixtures("ten")
+def test_test_of_the_connection_is_one_call_however_many_rows_come() -> None:
+    setup = Setup(Api(rows_over(24, 10)))
+    setup.reader = replace(setup.reader, is_sample=True)
+    assert setup.read(A_DAY) == ([*range(10)], {"written": 10})
+    assert (setup.calls, setup.api.all_closed) == (1, True)
 
 
 def test_pages_of_calls_are_asked_for_in_full_size_by_the_path_of_their_site() -> None:
