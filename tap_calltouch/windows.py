@@ -97,8 +97,7 @@ class WindowLength:
         """Return the length of the next window: what worked, or twice as long if that is due."""
         if self._good < GOOD_WINDOWS:
             return self._length
-        doubled = 2 * self._length
-        return min(self._longest, DAY if self._length < DAY < doubled else doubled)
+        return min(self._longest, 2 * self._length)
 
     def begin(self, window: DateWindow) -> bool:
         """Note that a window is asked for, and return whether it is longer than what worked."""
