@@ -206,7 +206,7 @@ class JournalStream(Stream):
                 found = describe_sample(sample, self.schema, self._identity.instant)
                 self.log("%s: %s", site.label, found)
             yield records, window.received
-            self._complete(site, window)
+            self._complete(window)
             rows, seconds = describe_rows(window.rows), monotonic() - began
             self.logger.debug("%s, window %s: %s, %.1f s", site.label, period, rows, seconds)
             if line := progress.add(period.length, window.rows):
@@ -224,14 +224,14 @@ class JournalStream(Stream):
             else:
                 yield records, answer.received
 
-    def _complete(self, site: Site, window: Window) -> None:
+    def _complete(self, window: Window) -> None:
         """Move the bookmark, which says that all records before it are extracted."""
         if self._is_test or not self._is_incremental:
             return
         end = to_instant(window.window.end, self._scope.zone)
         end = min(end, self._scope.end or end)
-        before = self._bookmark(site.id) or self._scope.start
-        state = self.get_context_state(_context(site.id))
+        before = self._bookmark(window.site.id) or self._scope.start
+        state = self.get_context_state(_context(window.site.id))
         state["replication_key"] = self._identity.instant
         state["replication_key_value"] = timestamp(
             next_bookmark(before, end, self._started, window.received)
