@@ -427,6 +427,20 @@ def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
 
 
 @each_stream
+def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_path: Path) -> None:
+    catalog = stream.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    with stream.sandbox() as sandbox:
+        config = config_for(sandbox, site_ids=[101], emit_activate_version_messages=True)
+        run = run_tap(config, tmp_path, catalog=catalog)
+    (activated,) = [item for item in run.messages if item["type"] == "ACTIVATE_VERSION"]
+    records = [item for item in run.messages if item["type"] == "RECORD"]
+    assert activated["stream"] == stream.name
+    assert {record["version"] for record in records} == {activated["version"]}
+
+
+@each_stream
 def test_deselected_stream_is_neither_asked_for_nor_written(stream: Stream, tmp_path: Path) -> None:
     catalog = discover()
     for entry in catalog["streams"]:
