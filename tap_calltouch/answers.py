@@ -100,7 +100,7 @@ def read_answer(
 
     Args:
         response: Its status and headers.
-        body: The whole body. An array is only looked at from both ends.
+        body: The whole body. Where an array is expected, it is only looked at from both ends.
         label: Names in messages what was asked for.
         token: The token, which the API may repeat.
         expected: An array; a page of calls, for which an array is taken too; or one request, as an
@@ -119,45 +119,40 @@ def read_answer(
     status = response.status_code
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = _first_byte(body)
-    if is_success and opening == b"[" and expected != "page":
+    if is_success and opening == b"[" and expected == "array":
         if _last_byte(body) != b"]":
             msg = f"{label}: the answer is cut short."
             raise HeavyAnswerError(msg)
         body.seek(start)
         return Answer(body, received_at(response))
     body.seek(start)
-    if is_success and opening in {b"[", b"{"} and expected != "array":
-        text = body.read()
-        page = _read_record(text) if expected == "single" else _read_page(text)
-        if page and (array := page.array):
-            return Answer(io.BytesIO(array), received_at(response), page)
-        body.seek(start)
     text = body.read(-1 if is_success else ERROR_BODY_SIZE)
+    if is_success and opening in {b"[", b"{"} and expected != "array":
+        is_record = expected == "single" and opening == b"{"
+        page = _read_record(text) if is_record else _read_page(text)
+        if array := page.array:
+            return Answer(io.BytesIO(array), received_at(response), page)
     raise _error(response, text, label, token, is_single=expected == "single")
 
 
-def _read_record(text: bytes) -> Page | None:
-    """Return the one record that an object is, None if it is something else."""
-    content = _parse(text)
-    is_record = isinstance(content, dict) and "requestId" in content
-    return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else None
+def _read_record(text: bytes) -> Page:
+    """Return the one record that an object is, nothing if it is something else."""
+    is_record = "requestId" in (_parse(text) or {})
+    return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else Page()
 
 
-def _read_page(text: bytes) -> Page | None:
-    """Return a page, or an array as the only page; None if the text is broken."""
-    try:
-        return _decode_page(b'{"records":%b}' % text if text[:1] == b"[" else text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _decode_page(text: bytes) -> Page:
+def _read_page(text: bytes) -> Page:
+    """Return a page, or an array as the only page; nothing if the text is broken."""
+    if text[:1] == b"[":
+        text = b'{"records":%b}' % text
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(text, type=Page)
     # What msgspec refuses may be within the records, whose decoder takes it.
-    page = decode_leniently(text)
-    records = msgspec.Raw(json.dumps(page.get("records")).encode())
-    return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
+    with suppress(ValueError, RecursionError):
+        page = decode_leniently(text)
+        records = msgspec.Raw(json.dumps(page.get("records")).encode())
+        return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
+    return Page()
 
 
 def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:

@@ -30,7 +30,8 @@ def split_array(
     Args:
         answer: The whole body.
         parse: Parses a JSON array of whole items; returns None if the text is not one.
-        block_size: Bytes to read at a time; a block is larger only if one item is.
+        block_size: Bytes to read at a time; a block is larger only if one item is, or if the first
+            item has no key, so that it is no record.
 
     Yields:
         What `parse` returns for one block after the other.
@@ -39,24 +40,19 @@ def split_array(
         BrokenAnswerError: If the body is not one whole JSON array.
     """
     block = answer.read(block_size).lstrip()
-    if not block.startswith(b"["):
-        msg = "the answer is not a JSON array"
-        raise BrokenAnswerError(msg)
-    block = block[1:].lstrip()
     # Records begin alike. Where this one's beginning stands again is a likely border.
-    first_key = re.match(rb'\{\s*"[^"]*"', block)
-    beginnings = ([first_key.group()] if first_key else []) + [b"{"]
+    first_key = re.match(rb'\[\s*(\{\s*"[^"]*")', block)
+    beginnings = [first_key.group(1), b"{"] if first_key else []
     while more := answer.read(max(block_size, len(block) - block_size)):
         if len(block) >= block_size:
             for comma, border in _likely_borders(block, beginnings):
-                parsed = parse(b"".join((b"[", memoryview(block)[:comma], b"]")))
+                parsed = parse(b"".join((memoryview(block)[:comma], b"]")))
                 if parsed is not None:
-                    block = block[border:]
+                    block = b"[" + block[border:]
                     yield parsed
                     break
         block += more
-    block = block.rstrip()
-    parsed = parse(b"[" + block) if block.endswith(b"]") else None
+    parsed = parse(block) if block.startswith(b"[") else None
     if parsed is None:
         msg = "the answer is cut short or is not valid JSON"
         raise BrokenAnswerError(msg)

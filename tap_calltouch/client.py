@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from random import uniform
 from threading import Lock
@@ -20,7 +20,7 @@ from tap_calltouch.answers import HeavyAnswerError, quote_message, read_answer
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import IO
 
     from tap_calltouch.answers import Answer, Expected
@@ -48,7 +48,7 @@ class Pace:
     SLOWEST_SECONDS = 5.0
     RECOVERY = 0.98
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: int) -> None:
         self._shortest = self._spacing = self.MARGIN / per_second
         self._next = self._held_until = self._slowed_at = 0.0
         self._turn = Lock()
@@ -73,7 +73,7 @@ class Pace:
         now = monotonic()
         if called_at > self._slowed_at:
             self._slowed_at = now
-            self._spacing = min(2 * self._spacing, max(self.SLOWEST_SECONDS, self._shortest))
+            self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
         self._held_until = max(self._held_until, now + seconds)
 
     def speed_up(self) -> None:
@@ -95,7 +95,6 @@ class Client:
         self._token = str(config["api_token"])
         self._timeout = int(config["request_timeout"])
         self._logger = logger
-        self._metrics_logger = metrics.get_metrics_logger()
         self._pace = Pace(config["requests_per_second"])
         self._session = requests.Session()
 
@@ -144,7 +143,7 @@ class Client:
                     raise FatalAPIError(msg) from None
                 wait = wait_seconds(attempt, error.response)
                 self._logger.warning("%s Trying again in %.1f s.", error, wait)
-                if _is_too_many(error.response):
+                if getattr(error.response, "status_code", None) == HTTPStatus.TOO_MANY_REQUESTS:
                     self._pace.slow_down(called_at, wait)
                 else:
                     sleep(wait)
@@ -155,50 +154,41 @@ class Client:
     def _download(
         self, path: str, params: Mapping[str, str], label: str, expected: Expected
     ) -> Answer:
-        with self._in_plain_words(label, RetriableAPIError):
-            response = self._session.get(
+        response = self._send(path, params, label)
+        self._log_duration(path, response)
+        with response, ExitStack() as stack:
+            body = stack.enter_context(spool())
+            try:
+                for chunk in response.iter_content(CHUNK_SIZE):
+                    write_body(body, chunk, label)
+            except requests.RequestException as error:
+                msg = f"{label}: the connection failed ({self._reason(error)})."
+                raise HeavyAnswerError(msg) from None
+            answer = read_answer(response, body, label, self._token, expected)
+            if answer.body is body:
+                stack.pop_all()
+            return answer
+
+    def _send(self, path: str, params: Mapping[str, str], label: str) -> requests.Response:
+        """Make a call. Errors of the connection become ours; theirs hold the URL with the token."""
+        try:
+            return self._session.get(
                 f"{self._base}{path}",
                 params={"clientApiId": self._token, **params},
                 stream=True,
                 timeout=self._timeout,
                 allow_redirects=False,  # else the token would travel to the other host
             )
-        self._log_duration(path, response)
-        with response:
-            body = spool()
-            try:
-                with self._in_plain_words(label, HeavyAnswerError):
-                    for chunk in response.iter_content(CHUNK_SIZE):
-                        write_body(body, chunk, label)
-                answer = read_answer(response, body, label, self._token, expected)
-            except BaseException:
-                body.close()
-                raise
-        if answer.body is not body:
-            body.close()
-        return answer
-
-    @contextmanager
-    def _in_plain_words(self, label: str, kind: type[RetriableAPIError]) -> Iterator[None]:
-        """Turn errors of the connection into ours; theirs hold the URL, and so the token."""
-        try:
-            yield
         except requests.ReadTimeout:
             msg = f"{label}: the API did not answer within {self._timeout} seconds."
             raise HeavyAnswerError(msg) from None
         except _FATAL as error:
-            if kind is HeavyAnswerError:  # there was a connection
-                msg = f"{label}: the connection failed ({type(error).__name__})."
-                raise kind(msg) from None
             msg = f"{label}: {self._advice(error)}."
             raise FatalAPIError(msg) from None
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+        except requests.RequestException as error:
             where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
             msg = f"{label}: the connection {where}failed ({self._reason(error)})."
-            raise kind(msg) from None
-        except requests.RequestException as error:
-            msg = f"{label}: the answer cannot be read ({type(error).__name__})."
-            raise kind(msg) from None
+            raise RetriableAPIError(msg) from None
         except ValueError as error:
             # Not of requests: an address that cannot be encoded, or that of a redirect, which
             # requests reads even if it does not follow.
@@ -227,7 +217,6 @@ class Client:
         return quote_message(str(getattr(cause, "reason", cause)), self._token)
 
     def _log_duration(self, path: str, response: requests.Response) -> None:
-        is_success = response.status_code < HTTPStatus.BAD_REQUEST
         point = metrics.Point(
             "timer",
             metric=metrics.Metric.HTTP_REQUEST_DURATION,
@@ -236,12 +225,12 @@ class Client:
                 metrics.Tag.ENDPOINT: path,
                 metrics.Tag.HTTP_STATUS_CODE: response.status_code,
                 metrics.Tag.STATUS: (
-                    metrics.Status.SUCCEEDED if is_success else metrics.Status.FAILED
+                    metrics.Status.SUCCEEDED if response.ok else metrics.Status.FAILED
                 ),
             },
         )
         # Not at INFO: a line a call would hide the lines of progress.
-        self._metrics_logger.debug("METRIC: %s", point)
+        metrics.get_metrics_logger().debug("METRIC: %s", point)
 
 
 def wait_seconds(attempt: int, response: requests.Response | None) -> float:
@@ -262,10 +251,6 @@ def wait_seconds(attempt: int, response: requests.Response | None) -> float:
     except (InvalidHeader, OverflowError, ValueError):
         asked = 0
     return float(min(max(wait, asked), MAX_WAIT_SECONDS))
-
-
-def _is_too_many(response: requests.Response | None) -> bool:
-    return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def spool() -> IO[bytes]:

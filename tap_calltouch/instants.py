@@ -7,7 +7,7 @@ takes; one with a zone is an instant, in UTC.
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -76,65 +76,6 @@ def to_instant(wall: datetime, zone: ZoneInfo) -> datetime:
 def midnight_of(instant: datetime, zone: ZoneInfo) -> datetime:
     """Return the local midnight at which the day of an instant begins, as a wall time."""
     return datetime.combine(instant.astimezone(zone), MIDNIGHT)
-
-
-class Extent(NamedTuple):
-    """What one site is asked for in a run.
-
-    Attributes:
-        start: First instant.
-        end: First instant after it; None for now.
-        reason: Why it starts there, for the log.
-    """
-
-    start: datetime
-    end: datetime | None
-    reason: str
-
-
-def plan_extent(
-    *,
-    start: datetime,
-    end: datetime | None,
-    now: datetime,
-    zone: ZoneInfo,
-    bookmark: datetime | None,
-    lookback_days: int,
-    is_incremental: bool,
-    is_test: bool,
-) -> Extent:
-    """Decide from where to where one site is read.
-
-    Args:
-        start: The user's start, before which nothing is wanted.
-        end: The user's end; None, or one that has yet to come, means now.
-        now: When the run began.
-        zone: The zone whose midnights count.
-        bookmark: The instant before which everything was extracted, if anything was.
-        lookback_days: How many days before the bookmark are read again.
-        is_incremental: Whether the bookmark counts.
-        is_test: Whether this is `--test`, which reads one day: the last one that is over, if
-            there is one, since it is the likeliest to hold records.
-
-    Returns:
-        The extent. An incremental one starts at local midnight `lookback_days` before the
-        bookmark, but not before `start`.
-    """
-    end = end if end and end < now else None
-    reason = "no bookmark" if is_incremental else "full table"
-    first = start
-    if is_incremental and bookmark:
-        reason = f"bookmark {timestamp(bookmark)}, look-back {lookback_days} days"
-        # A clock that was fast may have written a bookmark that lies ahead.
-        day = midnight_of(min(bookmark, now), zone) - timedelta(days=lookback_days)
-        first = max(start, to_instant(day, zone))
-    if is_test:
-        reason = "a test of one day"
-        today = to_instant(midnight_of(now, zone), zone)
-        if end is None and first < today:
-            end = today
-        first = max(first, end - DAY) if end else first
-    return Extent(first, end, reason)
 
 
 def next_bookmark(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,19 +24,19 @@ from tap_calltouch.instants import (
     DAY,
     next_bookmark,
     parse_instant,
-    plan_extent,
     timestamp,
     to_instant,
+    wall_period,
 )
 from tap_calltouch.maps import RecordMapper
 from tap_calltouch.parts import close
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.progress import Progress, describe_rows, describe_sample
-from tap_calltouch.query import Scope
+from tap_calltouch.query import Scope, plan_extent
 from tap_calltouch.reading import Reader, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
 from tap_calltouch.structs import select, shape_of
-from tap_calltouch.windows import cut, whole_days
+from tap_calltouch.windows import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -82,7 +83,7 @@ class JournalStream(Stream):
 
     @cached_property
     def _scope(self) -> Scope:
-        return Scope.of(self.config, self._started)
+        return Scope.of(self.config)
 
     @property
     @override
@@ -140,12 +141,11 @@ class JournalStream(Stream):
         message: dict[str, Any] = {"type": "RECORD", "time_extracted": received}
         if not self._is_incremental and self.emit_activate_version_messages:
             message["version"] = int(self._started.timestamp())
-        limit = self.ABORT_AT_RECORD_COUNT
         number = 0
-        for number, (stream, record) in enumerate(self._mapper(records), start=1):
-            if limit is None or number <= limit:
-                message["stream"], message["record"] = stream, record
-                self._writer.write_record(message)
+        for stream, record in islice(self._mapper(records), self.ABORT_AT_RECORD_COUNT):
+            message["stream"], message["record"] = stream, record
+            self._writer.write_record(message)
+            number += 1
         return number
 
     # Windows to records.
@@ -166,6 +166,7 @@ class JournalStream(Stream):
                     self._client(),
                     self._warn,
                     calls.increment,
+                    is_sample=self._is_test,
                 )
                 if self.config["request_numbers"]:
                     yield from self._by_number(reader)
@@ -192,10 +193,8 @@ class JournalStream(Stream):
             for site, period in zip(sites, periods, strict=True)
             for window in cut(*period, lambda: max(DAY, reader.length()))
         )
-        read = reader.read
-        if self._is_test:
-            read, reader.may_be_capped = reader.read_sample, False  # one call
-        fetched = prefetch(lambda item: read(*item), windows, self._width, close)
+        width = int(self.config["max_concurrent_requests"])
+        fetched = prefetch(lambda item: reader.read(*item), windows, width, close)
         for (site, period), parts in fetched:
             for part in parts:
                 self._drift.look_for_unknown(part.answer.body, self.schema)
@@ -205,9 +204,10 @@ class JournalStream(Stream):
             if self._is_test:
                 records = [*records]
                 sample = [msgspec.to_builtins(record) for record in records]
-                self.log("%s: %s", site.label, describe_sample(sample, self.schema, self._key))
+                found = describe_sample(sample, self.schema, self._identity.instant)
+                self.log("%s: %s", site.label, found)
             yield records, window.received
-            self._complete(site, window)
+            self._complete(window)
             rows, seconds = describe_rows(window.rows), monotonic() - began
             self.logger.debug("%s, window %s: %s, %.1f s", site.label, period, rows, seconds)
             if line := progress.add(period.length, window.rows):
@@ -217,23 +217,23 @@ class JournalStream(Stream):
     def _by_number(self, reader: Reader) -> Iterator[Delivery]:
         """Yield the requests that are asked for by number."""
         site = self._site(None)
-        numbers = self.config["request_numbers"]
-        for number, answer in prefetch(reader.read_number, numbers, self._width):
+        numbers, width = self.config["request_numbers"], int(self.config["max_concurrent_requests"])
+        for number, answer in prefetch(reader.read_number, numbers, width):
             records = site.read_all(answer, f"Request {number}") if answer else []
             if not answer or not records:
                 self._warn(f"The API does not know request {number!r}.")
             else:
                 yield records, answer.received
 
-    def _complete(self, site: Site, window: Window) -> None:
+    def _complete(self, window: Window) -> None:
         """Move the bookmark, which says that all records before it are extracted."""
         if self._is_test or not self._is_incremental:
             return
         end = to_instant(window.window.end, self._scope.zone)
-        end = min(end, self._scope.end or self._started)
-        before = self._bookmark(site.id) or self._scope.start
-        state = self.get_context_state(_context(site.id))
-        state["replication_key"] = self._key
+        end = min(end, self._scope.end or end)
+        before = self._bookmark(window.site.id) or self._scope.start
+        state = self.get_context_state(_context(window.site.id))
+        state["replication_key"] = self._identity.instant
         state["replication_key_value"] = timestamp(
             next_bookmark(before, end, self._started, window.received)
         )
@@ -256,30 +256,24 @@ class JournalStream(Stream):
                 "kept apart. Everything is loaded again."
             )
         extent = plan_extent(
-            start=scope.start,
-            end=scope.end,
-            now=self._started,
-            zone=scope.zone,
+            scope,
+            self._started,
             bookmark=bookmark,
             lookback_days=self.config["lookback_days"],
             is_incremental=self._is_incremental,
             is_test=self._is_test,
         )
-        period = whole_days(extent.start, extent.end, self._started, scope.zone)
+        period = wall_period(extent.start, extent.end, scope.zone)
         longest = timedelta(days=self.config["window_days"])
         number = sum(1 for _ in cut(*period, lambda: longest))
-        dates = f"from {period[0]} to {period[1] if extent.end else 'now'} ({extent.reason})"
+        end = period[1] if extent.end < self._started else "now"
+        dates = f"from {period[0]} to {end} ({extent.reason})"
         self.log("%s: %s windows of up to %s days %s", site.label, number, longest.days, dates)
         return period
 
     def _bookmark(self, site: int | None) -> datetime | None:
         value = self.get_context_state(_context(site)).get("replication_key_value")
         return parse_instant(value, self._scope.zone) if value else None
-
-    @cached_property
-    def _key(self) -> str:
-        """The replication key of the bookmark, even if a catalog names another column."""
-        return str(type(self).replication_key)
 
     @cached_property
     def _shape(self) -> Shape:
@@ -291,8 +285,9 @@ class JournalStream(Stream):
 
     @cached_property
     def _identity(self) -> Identity:
+        """The table's keys, even if a catalog names other columns."""
         site, key = map(str, type(self).primary_keys)  # type: ignore[call-overload]
-        return Identity(site, key, self._key)
+        return Identity(site, key, str(type(self).replication_key))
 
     @property
     def _is_test(self) -> bool:
@@ -302,10 +297,6 @@ class JournalStream(Stream):
     @property
     def _is_incremental(self) -> bool:
         return self.replication_method != REPLICATION_FULL_TABLE
-
-    @property
-    def _width(self) -> int:
-        return 1 if self._is_test else int(self.config["max_concurrent_requests"])
 
     def _warn(self, message: str) -> None:
         self.log("%s", message, level=logging.WARNING)

@@ -48,8 +48,8 @@ class Progress:
         if now - self._reported < INTERVAL_SECONDS:
             return None
         self._reported = now
-        share = min(1.0, self._covered / self._length) if self._length else 1.0
-        left = (now - self._began) * (1 - share) / share if share else 0
+        share = self._covered / self._length
+        left = (now - self._began) * (1 - share) / share
         total = max(self._windows, self._done)
         return (
             f"window {self._done} of {total}, {share:.0%}, {describe_rows(self._rows)}, "

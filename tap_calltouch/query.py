@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tap_calltouch.instants import DAY, MIDNIGHT, parse_instant, timestamp, to_instant
+from tap_calltouch.instants import (
+    DAY,
+    MIDNIGHT,
+    midnight_of,
+    parse_instant,
+    timestamp,
+    to_instant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +100,7 @@ class Scope:
     Attributes:
         zone: The zone of dates without an offset, and of the days asked for.
         start: First instant.
-        end: First instant that is not wanted any more; None if it has yet to come.
+        end: First instant that is not wanted any more, if there is one.
         is_by_session: Whether the dates are those of sessions, so that a record may have any.
     """
 
@@ -102,15 +110,14 @@ class Scope:
     is_by_session: bool
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], started: datetime) -> Self:
-        """Read the settings of a run that began at an instant."""
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """Read the settings."""
         zone = ZoneInfo(config["timezone"])
-        value = config.get("end_date")
-        end = parse_instant(value, zone, whole_day=True) if value else started
+        end = config.get("end_date")
         return cls(
             zone,
             parse_instant(config["start_date"], zone),
-            end if end < started else None,
+            parse_instant(end, zone, whole_day=True) if end else None,
             config["bind_to"] == "session",
         )
 
@@ -127,3 +134,61 @@ class Scope:
             return OLDEST_TIMESTAMP, _LAST_TIMESTAMP
         first, last = (to_instant(wall, self.zone) for wall in (window.start, window.end))
         return timestamp(first - DAY), timestamp(last + DAY)
+
+
+class Extent(NamedTuple):
+    """What one site is asked for in a run.
+
+    Attributes:
+        start: First instant.
+        end: First instant after it.
+        reason: Why it starts there, for the log.
+    """
+
+    start: datetime
+    end: datetime
+    reason: str
+
+
+def plan_extent(
+    scope: Scope,
+    now: datetime,
+    *,
+    bookmark: datetime | None,
+    lookback_days: int,
+    is_incremental: bool,
+    is_test: bool,
+) -> Extent:
+    """Decide from where to where one site is read.
+
+    Args:
+        scope: Which records the user wants.
+        now: When the run began.
+        bookmark: The instant before which everything was extracted, if anything was.
+        lookback_days: How many days before the bookmark are read again.
+        is_incremental: Whether the bookmark counts.
+        is_test: Whether this is `--test`, which reads one day: the last one that is over, if
+            there is one, since it is the likeliest to hold records.
+
+    Returns:
+        The extent. An incremental one starts at local midnight `lookback_days` before the
+        bookmark, but not before the user's start. Today is asked for whole, unless the user's end
+        is over.
+    """
+    first, end, zone = scope.start, scope.end, scope.zone
+    midnight = midnight_of(now, zone)
+    if end is None or end >= now:
+        end = to_instant(midnight + DAY, zone)
+    reason = "no bookmark" if is_incremental else "full table"
+    if is_incremental and bookmark:
+        reason = f"bookmark {timestamp(bookmark)}, look-back {lookback_days} days"
+        # A clock that was fast may have written a bookmark that lies ahead.
+        day = midnight_of(min(bookmark, now), zone) - timedelta(days=lookback_days)
+        first = max(first, to_instant(day, zone))
+    if is_test:
+        reason = "a test of one day"
+        today = to_instant(midnight, zone)
+        if end > now and first < today:
+            end = today
+        first = max(first, end - DAY)
+    return Extent(first, end, reason)

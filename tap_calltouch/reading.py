@@ -50,57 +50,45 @@ class Site:
     warned: set[str] = field(default_factory=set)
 
     def read_all(self, answer: Answer, label: str) -> list[Any]:
-        """Return all records of a small answer.
-
-        Args:
-            answer: The answer.
-            label: Names in messages what was asked for.
-
-        Raises:
-            FatalAPIError: If it cannot be read.
-        """
-        with answer.body:
-            try:
+        """Return all records of a small answer; raise FatalAPIError if it cannot be read."""
+        try:
+            with answer.body:
                 return [record for _, record in self.decoder.records(answer.body)]
-            except (BrokenAnswerError, UnusableRecordError) as error:
-                msg = f"{label}: {error}."
-                raise FatalAPIError(msg) from None
+        except (BrokenAnswerError, UnusableRecordError) as error:
+            msg = f"{label}: {error}."
+            raise FatalAPIError(msg) from None
 
 
+@dataclass
 class Reader:
-    """Asks for windows of a journal and reads what comes."""
+    """Asks for windows of a journal and reads what comes.
 
-    def __init__(
-        self,
-        journal: Journal,
-        key: str,
-        config: Mapping[str, Any],
-        client: Client,
-        warn: Callable[[str], None],
-        on_call: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Prepare.
+    Attributes:
+        journal: The journal.
+        key: The name of its records' id.
+        config: The settings.
+        client: Asks the API.
+        warn: Called with what the user should know.
+        on_call: Called for each call.
+        is_sample: Whether to ask for a window in a single call; of pages, the first is enough.
+    """
 
-        Args:
-            journal: The journal.
-            key: The name of its records' id.
-            config: The settings.
-            client: Asks the API.
-            warn: Called with what the user should know.
-            on_call: Called for each call.
-        """
-        self._journal = journal
-        self._key = key
-        self._config = config
-        self._client = client
-        self._on_call = on_call
-        self.warn = warn
-        self.length = WindowLength(timedelta(days=config["window_days"]))
-        self.may_be_capped = True
+    journal: Journal
+    key: str
+    config: Mapping[str, Any]
+    client: Client
+    warn: Callable[[str], None]
+    on_call: Callable[[], None] = lambda: None
+    is_sample: bool = False
+
+    def __post_init__(self) -> None:
+        self.length = WindowLength(timedelta(days=self.config["window_days"]))
 
     def read(self, site: Site, window: DateWindow) -> list[Part]:
         """Ask for a window, in parts if need be. Safe to call from threads."""
         try:
+            if self.is_sample:
+                return [Part(window, self._get(site, window, MAX_TRIES, 1))]
             return read_parts(
                 lambda piece, tries: self._ask(site, piece, tries), window, self.length, self.warn
             )
@@ -108,40 +96,34 @@ class Reader:
             error.site = site.id
             raise
 
-    def read_sample(self, site: Site, window: DateWindow) -> list[Part]:
-        """Ask for a window in a single call; of pages, the first is enough."""
-        return [Part(window, self._get(site, window, MAX_TRIES, 1))]
-
     def read_number(self, number: str) -> Answer | None:
         """Ask for one record by its number; None if the API does not know it."""
-        path, label = f"{self._journal.path}/{quote(number, safe='')}", f"Request {number}"
+        path, label = f"{self.journal.path}/{quote(number, safe='')}", f"Request {number}"
         try:
-            return self._client.get(path, {}, label, expected="single", on_call=self._on_call)
+            return self.client.get(path, {}, label, expected="single", on_call=self.on_call)
         except NotFoundError:
             return None
 
     def _ask(self, site: Site, window: DateWindow, tries: int) -> list[Part]:
-        if not self._journal.page_size:
+        if not self.journal.page_size:
             return [Part(window, self._get(site, window, tries))]
 
         def warn(message: str) -> None:
             self.warn(f"{site.label}, window {window}: {message}")
 
-        return read_pages(
-            lambda page: self._get(site, window, tries, page), self._key, window, warn
-        )
+        return read_pages(lambda page: self._get(site, window, tries, page), self.key, window, warn)
 
     def _get(self, site: Site, window: DateWindow, tries: int, page: int = 0) -> Answer:
-        params = self._journal.query(self._config, site.id, window)
-        if self._journal.page_size:
-            params |= {"page": str(page), "limit": str(self._journal.page_size)}
-        return self._client.get(
-            self._journal.path.format(site=site.id),
+        params = self.journal.query(self.config, site.id, window)
+        if self.journal.page_size:
+            params |= {"page": str(page), "limit": str(self.journal.page_size)}
+        return self.client.get(
+            self.journal.path.format(site=site.id),
             params,
             f"{site.label}, window {window}",
-            expected="page" if self._journal.page_size else "array",
+            expected="page" if self.journal.page_size else "array",
             heavy_tries=tries,
-            on_call=self._on_call,
+            on_call=self.on_call,
         )
 
 
@@ -171,11 +153,6 @@ class Window:
         """When the first of its answers arrived."""
         return min(part.answer.received for part in self.parts)
 
-    @property
-    def _may_repeat(self) -> bool:
-        """Whether a record may come twice, so that the keys of those that came are kept."""
-        return len(self.parts) > 1 or not self.parts[0].is_unique or bool(self._came)
-
     def records(self) -> Iterator[Any]:
         """Yield the records that were asked for, each once.
 
@@ -197,8 +174,10 @@ class Window:
             close(parts)
 
     def _read(self, part: Part, failures: int) -> Iterator[Any]:
-        mine, may_repeat = self.site.id, self._may_repeat
+        mine = self.site.id
         low, high = self._dates
+        # Where a record may come twice, the keys of those that came are kept.
+        may_repeat = len(self.parts) > 1 or not self.parts[0].is_unique or bool(self._came)
         body = part.answer.body
         start = body.tell()
         ancient = self.rows[_ANCIENT]
@@ -218,8 +197,8 @@ class Window:
             self.rows["written"] += written
         if came and came == self.rows[_ANCIENT] - ancient:
             raise FatalAPIError(self._wrong_unit(part, start))
-        is_suspicious = came and came % SUSPICIOUS_ROWS == 0 and not part.is_counted
-        if is_suspicious and self.reader.may_be_capped:
+        may_be_capped = not part.is_counted and not self.reader.is_sample
+        if may_be_capped and came and came % SUSPICIOUS_ROWS == 0:
             yield from self._read_halves(part, start, came)
 
     @cached_property
@@ -243,10 +222,9 @@ class Window:
             )
         if not self._dates[0] <= timestamp < self._dates[1]:
             return self._leave_out("outside start_date and end_date")
-        if self._may_repeat:
-            if (site, key) in self._came:
-                return self._leave_out("came before")
-            self._came.add((site, key))
+        if (site, key) in self._came:
+            return self._leave_out("came before")
+        self._came.add((site, key))
         return True
 
     def _leave_out(self, reason: str, warning: str = "") -> bool:

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_calltouch.instants import DAY, HOUR, MIDNIGHT, midnight_of, wall_period
+from tap_calltouch.instants import DAY, HOUR, MIDNIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from zoneinfo import ZoneInfo
 
 GOOD_WINDOWS = 16
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class DateWindow:
     """One period to ask for, in wall time, whole seconds.
 
@@ -43,26 +42,6 @@ class DateWindow:
         return f"{self.start:%Y-%m-%d} to {self.last_day:%Y-%m-%d}"
 
 
-def whole_days(
-    start: datetime, end: datetime | None, now: datetime, zone: ZoneInfo
-) -> tuple[datetime, datetime]:
-    """Return the wall times between which a run asks.
-
-    Args:
-        start: First instant.
-        end: First instant after the period; None means now.
-        now: When the run began.
-        zone: The journal's zone.
-
-    Returns:
-        Start and end. Today is asked for whole, unless the period ends earlier.
-    """
-    if end is not None:
-        return wall_period(start, end, zone)
-    first, _ = wall_period(start, start, zone)
-    return first, midnight_of(now, zone) + DAY
-
-
 def cut(start: datetime, end: datetime, length: Callable[[], timedelta]) -> Iterator[DateWindow]:
     """Cut a period into windows that cover each wall time once, in order.
 
@@ -79,13 +58,10 @@ def cut(start: datetime, end: datetime, length: Callable[[], timedelta]) -> Iter
         The windows.
     """
     while start < end:
-        longest = length()
-        stop = min(start + longest, end)
+        stop = min(start + length(), end)
         midnight = datetime.combine(start, MIDNIGHT) + DAY
-        if start.time() != MIDNIGHT or longest < DAY:
-            stop = min(stop, midnight)
-        elif stop > midnight:
-            stop = datetime.combine(stop, MIDNIGHT)
+        if stop > midnight:
+            stop = datetime.combine(stop, MIDNIGHT) if start.time() == MIDNIGHT else midnight
         yield DateWindow(start, stop)
         start = stop
 
@@ -121,8 +97,7 @@ class WindowLength:
         """Return the length of the next window: what worked, or twice as long if that is due."""
         if self._good < GOOD_WINDOWS:
             return self._length
-        doubled = 2 * self._length
-        return min(self._longest, DAY if self._length < DAY < doubled else doubled)
+        return min(self._longest, 2 * self._length)
 
     def begin(self, window: DateWindow) -> bool:
         """Note that a window is asked for, and return whether it is longer than what worked."""
@@ -134,7 +109,7 @@ class WindowLength:
         """Note that a window was answered."""
         self._good += 1
         if window.length > self._length:
-            self._length, self._good = min(window.length, self._longest), 0
+            self._length, self._good = window.length, 0
 
     def failed(self, window: DateWindow) -> None:
         """Note that a window was too heavy."""

@@ -305,6 +305,8 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
         pytest.param(200, '"text"', FATAL, id="a text"),
         pytest.param(200, '"requestId"', FATAL, id="a text like a key"),
         pytest.param(200, '{"requestId": 1', HEAVY, id="half a record"),
+        pytest.param(200, '[{"requestId": 1', HEAVY, id="half an array"),
+        pytest.param(200, '[{"requestId": 1},}]', HEAVY, id="a broken array"),
         pytest.param(500, '{"requestId": 1}', HEAVY, id="a record with 500"),
     ],
 )

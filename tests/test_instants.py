@@ -8,15 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_calltouch.instants import (
-    Extent,
     midnight_of,
     next_bookmark,
     parse_instant,
-    plan_extent,
     timestamp,
     to_instant,
     wall_period,
 )
+from tap_calltouch.query import Extent, Scope, plan_extent
 
 pytestmark = pytest.mark.portable
 
@@ -149,6 +148,7 @@ def test_day_is_that_of_the_zone(instant: str, zone: ZoneInfo, midnight: str) ->
 
 START = "2024-01-01T10:30"
 NOW = "2024-06-01T12:00"
+MIDNIGHT = "2024-06-01T21:00"  # at which today ends in Moscow
 
 
 def extent(
@@ -163,10 +163,8 @@ def extent(
     is_test: bool = False,
 ) -> Extent:
     return plan_extent(
-        start=utc(start),
-        end=utc(end) if end else None,
-        now=utc(now),
-        zone=zone,
+        Scope(zone, utc(start), utc(end) if end else None, is_by_session=False),
+        utc(now),
         bookmark=utc(bookmark) if bookmark else None,
         lookback_days=lookback_days,
         is_incremental=is_incremental,
@@ -204,20 +202,20 @@ def test_run_starts_at_local_midnight_before_the_bookmark(
 @pytest.mark.parametrize(
     ("end", "planned"),
     [
-        pytest.param(None, None, id="none"),
+        pytest.param(None, MIDNIGHT, id="none"),
         pytest.param("2024-05-31T21:00", "2024-05-31T21:00", id="over"),
         pytest.param("2024-06-01T11:59", "2024-06-01T11:59", id="over a minute ago"),
-        pytest.param(NOW, None, id="now"),
-        pytest.param("2025-01-01", None, id="yet to come"),
+        pytest.param(NOW, MIDNIGHT, id="now"),
+        pytest.param("2025-01-01", MIDNIGHT, id="yet to come"),
     ],
 )
-def test_end_that_has_yet_to_come_means_now(end: str | None, planned: str | None) -> None:
-    assert extent(end=end).end == (utc(planned) if planned else None)
+def test_end_that_has_yet_to_come_means_the_end_of_today(end: str | None, planned: str) -> None:
+    assert extent(end=end).end == utc(planned)
 
 
 def test_full_table_starts_at_the_start_whatever_the_bookmark_says() -> None:
     planned = extent(bookmark="2024-02-20T12:00", is_incremental=False)
-    assert planned == (utc(START), None, "full table")
+    assert planned == (utc(START), utc(MIDNIGHT), "full table")
 
 
 @pytest.mark.parametrize(
@@ -258,9 +256,11 @@ def test_reason_for_the_log_says_why_a_run_starts_there(
             ("2024-03-01T12:00", "2024-03-01T15:00"),
             id="hours",
         ),
-        pytest.param("2024-05-31T21:00", None, NOW, ("2024-05-31T21:00", None), id="today only"),
         pytest.param(
-            "2024-06-01T10:00", None, NOW, ("2024-06-01T10:00", None), id="hours of today"
+            "2024-05-31T21:00", None, NOW, ("2024-05-31T21:00", MIDNIGHT), id="today only"
+        ),
+        pytest.param(
+            "2024-06-01T10:00", None, NOW, ("2024-06-01T10:00", MIDNIGHT), id="hours of today"
         ),
         pytest.param(
             "2024-05-31T20:00", None, NOW, ("2024-05-31T20:00", "2024-05-31T21:00"), id="an hour"
@@ -268,11 +268,11 @@ def test_reason_for_the_log_says_why_a_run_starts_there(
     ],
 )
 def test_connection_test_reads_the_last_day_that_is_over(
-    start: str, end: str | None, now: str, expected: tuple[str, str | None]
+    start: str, end: str | None, now: str, expected: tuple[str, str]
 ) -> None:
     planned = extent(start=start, end=end, now=now, is_test=True)
     first, last = expected
-    assert planned[:2] == (utc(first), utc(last) if last else None)
+    assert planned[:2] == (utc(first), utc(last))
 
 
 # How far the bookmark gets.

@@ -138,13 +138,6 @@ def test_each_rejection_after_that_halves_the_pace_again_down_to_a_limit() -> No
     assert spacings == [0.436, 0.872, 1.744, 3.488, 5.0, 5.0, 5.0]
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_pace_that_is_slower_than_the_limit_stays() -> None:
-    pace = Pace(0.1)
-    pace.slow_down(pace.wait(), 0.1)
-    assert gaps(calls(pace, 2)) == [10.9]
-
-
 def test_the_pace_is_won_back_step_by_step_and_never_beyond_the_setting(clock: Clock) -> None:
     pace = Pace(5)
     pace.slow_down(pace.wait(), 1)

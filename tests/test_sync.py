@@ -24,6 +24,7 @@ from tests.support.streams import (
 from tests.support.tap import TOKEN, config_for, run_tap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Journal, Sandbox
@@ -379,6 +380,33 @@ def test_requests_load_by_number_and_an_unknown_one_is_a_warning(
     assert run.states[-1] == state
 
 
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        pytest.param(
+            lambda body: body.replace(b'"siteId"', b'"site"'),
+            "Request 7: a record has no usable `siteId` (found null).",
+            id="no site",
+        ),
+        pytest.param(
+            lambda body: b"[" + body + b",}]",
+            "Request 7: the API answered 200: broken JSON. Gave up after 5 tries.",
+            id="broken array",
+        ),
+    ],
+)
+def test_request_by_number_that_cannot_be_used_ends_with_one_sentence(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], sentence: str
+) -> None:
+    record = REQUESTS.record(1, JANUARY_8) | {"requestNumber": "7"}
+    with REQUESTS.sandbox([record]) as sandbox:
+        sandbox.faults.append(Fault("raw", apply=spoil))
+        run = REQUESTS.run(sandbox, tmp_path, site_ids=None, request_numbers=["7"])
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert run.stderr.splitlines()[-1].endswith(sentence)
+
+
 # Replication methods, selection and maps.
 
 
@@ -396,6 +424,20 @@ def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
         whole = stream.records(sandbox)
     assert stream.keys(first.records) == stream.keys(again.records) == stream.keys(whole)
     assert "replication_key_value" not in json.dumps(again.states)
+
+
+@each_stream
+def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_path: Path) -> None:
+    catalog = stream.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    with stream.sandbox() as sandbox:
+        config = config_for(sandbox, site_ids=[101], emit_activate_version_messages=True)
+        run = run_tap(config, tmp_path, catalog=catalog)
+    (activated,) = [item for item in run.messages if item["type"] == "ACTIVATE_VERSION"]
+    records = [item for item in run.messages if item["type"] == "RECORD"]
+    assert activated["stream"] == stream.name
+    assert {record["version"] for record in records} == {activated["version"]}
 
 
 @each_stream

@@ -12,12 +12,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_calltouch.instants import DAY, HOUR, SECOND, next_bookmark, plan_extent, to_instant
-from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves, whole_days
+from tap_calltouch.instants import (
+    DAY,
+    HOUR,
+    SECOND,
+    next_bookmark,
+    to_instant,
+    wall_period,
+)
+from tap_calltouch.query import Scope, plan_extent
+from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tests.support.repetitions import times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 pytestmark = pytest.mark.portable
 
@@ -161,6 +169,54 @@ def test_last_day_of_a_window_is_the_last_that_it_touches(end: str, last_day: da
     assert span("2024-01-01", end).last_day == last_day
 
 
+# What a run asks for.
+
+
+@dataclass
+class Run:
+    """A run of the tap with its settings."""
+
+    start: datetime
+    end: datetime | None
+    now: datetime
+    zone: ZoneInfo
+    longest: int = 7
+    fractions: Sequence[float] = ()
+
+    def period(
+        self, bookmark: datetime | None = None, lookback: int = 0, now: datetime | None = None
+    ) -> tuple[datetime, tuple[datetime, datetime]]:
+        """Return the first instant, and the wall times between which the run asks."""
+        now = now or self.now
+        extent = plan_extent(
+            Scope(self.zone, self.start, self.end, is_by_session=False),
+            now,
+            bookmark=bookmark,
+            lookback_days=lookback,
+            is_incremental=True,
+            is_test=False,
+        )
+        return extent.start, wall_period(extent.start, extent.end, self.zone)
+
+    def instants(
+        self, first: datetime | None = None, now: datetime | None = None
+    ) -> list[datetime]:
+        """Return instants to extract: edges, around all hours if they are few, some between."""
+        start, limit = first or self.start, now or self.now
+        end = min(self.end or limit, limit)
+        if start >= end:
+            return []
+        step = max((end - start) // 60 // HOUR, 1) * HOUR
+        first_hour = start.replace(minute=0, second=0, microsecond=0)
+        hours = [first_hour + number * step for number in range((end - start) // step + 2)]
+        some = [start + fraction * (end - start) for fraction in self.fractions]
+        edges = [instant - SECOND / 1000 for instant in [*hours, end]]
+        return [instant for instant in [start, *hours, *edges, *some] if start <= instant < end]
+
+    def wall(self, instant: datetime) -> datetime:
+        return instant.astimezone(self.zone).replace(tzinfo=None)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [
@@ -178,8 +234,8 @@ def test_last_day_of_a_window_is_the_last_that_it_touches(end: str, last_day: da
 def test_period_reaches_to_the_end_or_over_today(
     start: str, end: str | None, expected: tuple[str, str]
 ) -> None:
-    period = whole_days(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
-    assert period == tuple(map(wall, expected))
+    run = Run(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
+    assert run.period()[1] == tuple(map(wall, expected))
 
 
 @pytest.mark.parametrize(
@@ -191,13 +247,13 @@ def test_period_reaches_to_the_end_or_over_today(
     ],
 )
 def test_period_that_has_yet_to_come_has_no_windows(start: str, end: str | None) -> None:
-    period = whole_days(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
-    assert list(cut(*period, fixed(7))) == []
+    run = Run(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
+    assert list(cut(*run.period()[1], fixed(7))) == []
 
 
 def test_today_is_the_day_in_the_zone() -> None:
-    period = whole_days(utc("2024-01-16T21:00"), None, utc("2024-01-17T21:30"), MOSCOW)
-    assert period == (wall("2024-01-17"), wall("2024-01-19"))
+    run = Run(utc("2024-01-16T21:00"), None, utc("2024-01-17T21:30"), MOSCOW)
+    assert run.period()[1] == (wall("2024-01-17"), wall("2024-01-19"))
 
 
 # Halving.
@@ -259,9 +315,9 @@ def fail(length: WindowLength, *lengths: timedelta) -> None:
 
 
 def succeed(length: WindowLength, times: int = 1) -> None:
-    """Let windows of the length that is due work."""
+    """Let windows of the length that is due work, cut from midnight."""
     for _ in range(times):
-        window = window_of(length())
+        window = next(cut(wall("2024-01-01"), wall("2025-01-01"), length))
         length.begin(window)
         length.worked(window)
 
@@ -331,7 +387,8 @@ def test_windows_regain_their_length_step_by_step_and_their_midnights() -> None:
     fail(length, *(hours * HOUR for hours in (168, 72, 24, 12, 6, 3)))
     lengths = []
     for _ in range(9):
-        lengths.append(length() // HOUR)
+        window = next(cut(wall("2024-01-01"), wall("2025-01-01"), length))
+        lengths.append(window.length // HOUR)
         succeed(length, GOOD_WINDOWS + bool(lengths[1:]))
     assert lengths == [1, 2, 4, 8, 16, 24, 48, 96, 168]
 
@@ -355,53 +412,6 @@ def changes(zone: ZoneInfo) -> list[datetime]:
 CHANGES = {zone: changes(ZoneInfo(zone)) for zone in ZONES}
 ANYTIME = st.datetimes(datetime(2009, 1, 1), datetime(2026, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001
 LENGTHS = st.timedeltas(-2 * HOUR, 3 * DAY) | st.timedeltas(-2 * HOUR, 120 * DAY)
-
-
-@dataclass
-class Run:
-    """A run of the tap with its settings."""
-
-    start: datetime
-    end: datetime | None
-    now: datetime
-    zone: ZoneInfo
-    longest: int
-    fractions: list[float]
-
-    def period(
-        self, bookmark: datetime | None = None, lookback: int = 0, now: datetime | None = None
-    ) -> tuple[datetime, tuple[datetime, datetime]]:
-        """Return the first instant, and the wall times between which the run asks."""
-        now = now or self.now
-        extent = plan_extent(
-            start=self.start,
-            end=self.end,
-            now=now,
-            zone=self.zone,
-            bookmark=bookmark,
-            lookback_days=lookback,
-            is_incremental=True,
-            is_test=False,
-        )
-        return extent.start, whole_days(extent.start, extent.end, now, self.zone)
-
-    def instants(
-        self, first: datetime | None = None, now: datetime | None = None
-    ) -> list[datetime]:
-        """Return instants to extract: edges, around all hours if they are few, some between."""
-        start, limit = first or self.start, now or self.now
-        end = min(self.end or limit, limit)
-        if start >= end:
-            return []
-        step = max((end - start) // 60 // HOUR, 1) * HOUR
-        first_hour = start.replace(minute=0, second=0, microsecond=0)
-        hours = [first_hour + number * step for number in range((end - start) // step + 2)]
-        some = [start + fraction * (end - start) for fraction in self.fractions]
-        edges = [instant - SECOND / 1000 for instant in [*hours, end]]
-        return [instant for instant in [start, *hours, *edges, *some] if start <= instant < end]
-
-    def wall(self, instant: datetime) -> datetime:
-        return instant.astimezone(self.zone).replace(tzinfo=None)
 
 
 @st.composite
