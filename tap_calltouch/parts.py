@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.answers import Answer, HeavyAnswerError
 from tap_calltouch.cleaning import decode_leniently
-from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES, spool, write_body
+from tap_calltouch.client import CHUNK_SIZE, HEAVY_TRIES, MAX_TRIES, spool, write_body
 from tap_calltouch.windows import DateWindow, cut, halves
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tap_calltouch.windows import WindowLength
 
-SPARE_PAGES = 3
+SPARE_PAGES = 3  # an API that always says that there is one page more is not asked for ever
 READINGS = 3
 _NULL = msgspec.Raw(b"null")
 
@@ -44,10 +45,35 @@ class Part:
     is_counted: bool = False
 
 
+class _Section:
+    """What was written to a body from some position on, to be read like a body of its own."""
+
+    def __init__(self, body: IO[bytes], start: int) -> None:
+        self._body = body
+        self._start, self._end = start, body.tell()
+        self._position = 0
+        self.close = body.close
+
+    def read(self, size: int = -1) -> bytes:
+        position = self._body.seek(self._start + self._position)
+        rest = self._end - position
+        data = self._body.read(rest if size < 0 else min(size, rest))
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> int:
+        self._position = position
+        return position
+
+
 def read_parts(
     ask: Callable[[DateWindow, int], list[Part]],
     window: DateWindow,
     length: WindowLength,
+    label: str,
     warn: Callable[[str], None],
 ) -> list[Part]:
     """Ask for a window, and for shorter and shorter parts of it where answers are too heavy.
@@ -56,30 +82,44 @@ def read_parts(
         ask: Asks for a window; its second argument says after how many tries to give up.
         window: The window.
         length: How long a window may be; learns from what happens here.
+        label: Names in messages whose window it is.
         warn: Called with what the user should know.
 
     Returns:
-        The parts, in order.
+        The parts, in order. If there are several, they share one body, so that a window takes no
+        more memory and no more files than one answer does; to close one closes all.
     """
     parts: list[Part] = []
     start = window.start
-    try:
+    with ExitStack() as stack:
+        body = stack.enter_context(spool())
         while start < window.end:
             piece = next(cut(start, window.end, length))
             is_trial = length.begin(piece)
             tries = MAX_TRIES if not halves(piece) else 1 if is_trial else HEAVY_TRIES
             try:
-                parts += ask(piece, tries)
+                found = ask(piece, tries)
             except HeavyAnswerError as error:
                 length.failed(piece)
                 warn(f"{error} Halving the window.")
-            else:
-                length.worked(piece)
-                start = piece.end
-    except BaseException:
-        close(parts)
-        raise
+                continue
+            length.worked(piece)
+            if piece == window:
+                return found
+            parts += [_move(part, body, f"{label}, window {part.window}") for part in found]
+            start = piece.end
+        stack.pop_all()
     return parts
+
+
+def _move(part: Part, body: IO[bytes], label: str) -> Part:
+    """Move an answer behind what a body holds."""
+    start = body.seek(0, 2)
+    with part.answer.body as source:
+        while chunk := source.read(CHUNK_SIZE):
+            write_body(body, chunk, label)
+    section = cast("IO[bytes]", _Section(body, start))
+    return replace(part, answer=replace(part.answer, body=section))
 
 
 def close(parts: list[Part]) -> None:
@@ -89,7 +129,11 @@ def close(parts: list[Part]) -> None:
 
 
 def read_pages(
-    ask: Callable[[int], Answer], key: str, window: DateWindow, warn: Callable[[str], None]
+    ask: Callable[[int], Answer],
+    key: str,
+    window: DateWindow,
+    label: str,
+    warn: Callable[[str], None],
 ) -> list[Part]:
     """Ask for the pages of a window, again if the journal moved meanwhile.
 
@@ -101,6 +145,7 @@ def read_pages(
         ask: Asks for a page, from 1.
         key: The name of the records' id.
         window: The window.
+        label: Names in messages what is asked for.
         warn: Called with what the user should know.
 
     Returns:
@@ -109,7 +154,7 @@ def read_pages(
     readings: list[Part] = []
     try:
         for _ in range(READINGS):
-            reading, is_whole = _read_once(ask, key, window)
+            reading, is_whole = _read_once(ask, key, window, label)
             if is_whole:
                 close(readings)
                 return [reading]
@@ -118,13 +163,15 @@ def read_pages(
         close(readings)
         raise
     warn(
-        f"The journal moved while its pages were read, {READINGS} times. "
+        f"{label}: the journal moved while its pages were read, {READINGS} times. "
         "What came is written; the look-back of the next run reads the window again."
     )
     return readings
 
 
-def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tuple[Part, bool]:
+def _read_once(
+    ask: Callable[[int], Answer], key: str, window: DateWindow, label: str
+) -> tuple[Part, bool]:
     """Read all pages once, and return whether they hold the whole window."""
     body = spool()
     body.write(b"[")
@@ -139,22 +186,23 @@ def _read_once(ask: Callable[[int], Answer], key: str, window: DateWindow) -> tu
                 array = answer.body.read().strip()
             found = _ids(array, key)
             if found:
-                write_body(body, (b"," if rows else b"") + array[1:-1], f"Window {window}")
+                write_body(body, (b"," if rows else b"") + array[1:-1], label)
             received.append(answer.received)
             rows += len(found)
             ids.update(found)
-            total = _number(answer.page.records_total)
+            total = _count(answer.page.records_total)
             totals.add(total)
-            if not found or number >= (_number(answer.page.page_total) or 0):
-                break  # an array has no totals, and holds the whole window
             largest = max(largest, len(found))
+            pages = _count(answer.page.page_total) or ceil((total or 0) / max(largest, 1))
+            if not found or number >= pages:
+                break  # an array has no totals, and holds the whole window
             if number >= ceil((total or len(ids)) / largest) + SPARE_PAGES:
-                msg = f"The API has more pages of {window} than its records can fill."
+                msg = f"{label}: the API has more pages than its records can fill."
                 raise FatalAPIError(msg)  # noqa: TRY301
     except BaseException:
         body.close()
         raise
-    write_body(body, b"]", f"Window {window}")
+    write_body(body, b"]", label)
     body.seek(0)
     is_counted = totals != {None}
     part = Part(window, Answer(body, min(received)), rows == len(ids), is_counted)
@@ -172,5 +220,5 @@ def _ids(array: bytes, key: str) -> list[bytes]:
     return [bytes(record.id) for record in records]
 
 
-def _number(value: Any) -> int | None:
+def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None

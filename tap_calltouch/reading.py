@@ -90,7 +90,11 @@ class Reader:
             if self.is_sample:
                 return [Part(window, self._get(site, window, MAX_TRIES, 1))]
             return read_parts(
-                lambda piece, tries: self._ask(site, piece, tries), window, self.length, self.warn
+                lambda piece, tries: self._ask(site, piece, tries),
+                window,
+                self.length,
+                site.label,
+                self.warn,
             )
         except QuotaExhaustedError as error:
             error.site = site.id
@@ -107,11 +111,13 @@ class Reader:
     def _ask(self, site: Site, window: DateWindow, tries: int) -> list[Part]:
         if not self.journal.page_size:
             return [Part(window, self._get(site, window, tries))]
-
-        def warn(message: str) -> None:
-            self.warn(f"{site.label}, window {window}: {message}")
-
-        return read_pages(lambda page: self._get(site, window, tries, page), self.key, window, warn)
+        return read_pages(
+            lambda page: self._get(site, window, tries, page),
+            self.key,
+            window,
+            f"{site.label}, window {window}",
+            self.warn,
+        )
 
     def _get(self, site: Site, window: DateWindow, tries: int, page: int = 0) -> Answer:
         params = self.journal.query(self.config, site.id, window)

@@ -140,7 +140,7 @@ def test_journal_that_moves_all_the_time_loses_and_doubles_nothing(
     assert set(found) <= set(before) | set(left)
     assert asked.count("1") == 3
     (warning,) = warnings_in(run)
-    assert "Stream calls, site 101, window 2024-01-08 to 2024-01-08: The journal moved" in warning
+    assert "Stream calls, site 101, window 2024-01-08 to 2024-01-08: the journal moved" in warning
     assert CALLS.bookmark(run.states[-1]) == END
 
 

@@ -17,7 +17,7 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_calltouch.answers import Answer, HeavyAnswerError, Page
 from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES, spool
 from tap_calltouch.instants import DAY, HOUR
-from tap_calltouch.parts import READINGS, SPARE_PAGES, Part, close, read_pages, read_parts
+from tap_calltouch.parts import SPARE_PAGES, Part, close, read_pages, read_parts
 from tap_calltouch.prefetch import prefetch
 from tap_calltouch.windows import DateWindow, WindowLength, cut
 from tests.support.repetitions import times
@@ -78,7 +78,7 @@ def read(
     length: WindowLength | None = None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> list[Part]:
-    return read_parts(api.ask, window, length or WindowLength(7 * DAY), warn)
+    return read_parts(api.ask, window, length or WindowLength(7 * DAY), "Site", warn)
 
 
 def hours(parts: list[Part]) -> list[float]:
@@ -120,7 +120,7 @@ def test_part_is_tried_twice_before_it_is_halved() -> None:
             raise HeavyAnswerError(message)
         return [Part(window, answer())]
 
-    read_parts(ask, WEEK, WindowLength(7 * DAY), lambda _: None)
+    read_parts(ask, WEEK, WindowLength(7 * DAY), "Site", lambda _: None)
     assert tries[:2] == [(7, HEAVY_TRIES), (3, HEAVY_TRIES)]
 
 
@@ -232,7 +232,9 @@ def test_whatever_fails_parts_come_without_a_gap_and_then_the_error(
 
     length = WindowLength(7 * DAY)
     windows = cut(START, START + days * DAY, lambda: max(DAY, length()))
-    results = prefetch(lambda item: read_parts(ask, item, length, lambda _: None), windows, width)
+    results = prefetch(
+        lambda item: read_parts(ask, item, length, "Site", lambda _: None), windows, width
+    )
     reached = START
     end = START + days * DAY
     try:
@@ -245,8 +247,25 @@ def test_whatever_fails_parts_come_without_a_gap_and_then_the_error(
         assert reached == end <= bad[0]
 
 
+def test_parts_of_a_window_wait_in_one_body(bodies: list[Any]) -> None:
+    api = steady(2 * DAY)
+    parts = read(api, length=WindowLength(2 * DAY))
+    assert [item.body.closed for item in api.answers] == [True] * 4
+    (body,) = bodies
+    assert body.tell() == len(b"[1][2][3][4]")
+    # In any order, since a part may be read once more.
+    for part, expected in [*zip(parts, b"1234", strict=True)][::-1]:
+        found = part.answer.body
+        assert [found.tell(), found.read(2), found.read(), found.read(1)] == [
+            0, b"[%c" % expected, b"]", b"",
+        ]  # fmt: skip
+        assert [found.seek(1), found.read()] == [1, b"%c]" % expected]
+    parts[0].answer.body.close()
+    assert body.closed
+
+
 @pytest.mark.parametrize("error", [FatalAPIError("no"), KeyboardInterrupt()])
-def test_bodies_are_closed_if_a_later_part_fails(error: BaseException) -> None:
+def test_bodies_are_closed_if_a_later_part_fails(error: BaseException, bodies: list[Any]) -> None:
     answers: list[Answer] = []
 
     def ask(window: DateWindow, _: int) -> list[Part]:
@@ -257,8 +276,8 @@ def test_bodies_are_closed_if_a_later_part_fails(error: BaseException) -> None:
 
     length = WindowLength(DAY)
     with pytest.raises(type(error)):
-        read_parts(ask, WEEK, length, lambda _: None)
-    assert [item.body.closed for item in answers] == [True, True]
+        read_parts(ask, WEEK, length, "Site", lambda _: None)
+    assert all(body.closed for body in [*bodies, *(item.body for item in answers)])
 
 
 # Pages.
@@ -299,7 +318,7 @@ class PagedApi:
         return Answer(self.bodies[-1], received, Page() if self.is_bare else page)
 
     def read(self, warn: Callable[[str], None] = lambda _: None) -> list[Part]:
-        return read_pages(self.ask, KEY, WEEK, warn)
+        return read_pages(self.ask, KEY, WEEK, "Site, window W", warn)
 
 
 def calls(*ids: int) -> list[Row]:
@@ -357,16 +376,23 @@ def test_empty_period_is_one_call_and_whole(total: int | None) -> None:
 
 
 @pytest.mark.parametrize("total", [0, None, "4", 4.0, True, -1, [4]])
-def test_page_total_that_says_nothing_ends_the_reading_which_is_not_whole(total: object) -> None:
+def test_without_a_page_total_the_records_total_counts(total: object) -> None:
     def change(page: Page) -> None:
         page.page_total = total
 
     warnings: list[str] = []
     api = PagedApi(calls(1, 2, 3), 2, change=change)
-    parts = api.read(warnings.append)
-    assert [ids(part) for part in parts] == [[1, 2]] * READINGS
-    assert api.pages == [1] * READINGS
-    assert len(warnings) == 1
+    (part,) = api.read(warnings.append)
+    assert (ids(part), api.pages, warnings) == ([1, 2, 3], [1, 2], [])
+
+
+def test_first_page_without_any_total_ends_the_reading() -> None:
+    def change(page: Page) -> None:
+        page.page_total = page.records_total = None
+
+    api = PagedApi(calls(1, 2, 3), 2, change=change)
+    (part,) = api.read()
+    assert (ids(part), api.pages, part.is_counted) == ([1, 2], [1], False)
 
 
 @pytest.mark.parametrize("total", [None, "3", -1, 3.0])
@@ -447,7 +473,9 @@ def test_journal_that_never_rests_is_read_three_times_and_all_readings_count() -
     ]
     assert api.pages == [1, 2, 1, 2, 3, 1, 2, 3]
     (warning,) = warnings
-    assert warning.startswith("The journal moved while its pages were read, 3 times.")
+    assert warning.startswith(
+        "Site, window W: the journal moved while its pages were read, 3 times."
+    )
 
 
 @pytest.mark.parametrize(
@@ -466,8 +494,8 @@ def test_there_are_never_many_more_pages_than_the_records_can_fill(
         found.page.page_total = number + 1
         return found
 
-    with pytest.raises(FatalAPIError, match="more pages of 2024-01-01 to 2024-01-07 than"):
-        read_pages(ask, KEY, WEEK, lambda _: None)
+    with pytest.raises(FatalAPIError, match="the API has more pages than"):
+        read_pages(ask, KEY, WEEK, "Site, window W", lambda _: None)
     assert len(api.pages) == -(-rows // size) + SPARE_PAGES
     assert all(body.closed for body in [*api.bodies, *bodies])
 
@@ -530,7 +558,11 @@ def test_bodies_are_closed_if_a_page_fails(
 def test_odd_values_are_left_to_the_decoder(odd: str) -> None:
     body = f'[{{{odd}, "callId": 1}}, {{"callId": 2}}]'.encode()
     (part,) = read_pages(
-        lambda _: Answer(io.BytesIO(body), RECEIVED, Page(1, 2)), KEY, WEEK, lambda _: None
+        lambda _: Answer(io.BytesIO(body), RECEIVED, Page(1, 2)),
+        KEY,
+        WEEK,
+        "Site, window W",
+        lambda _: None,
     )
     assert part.is_unique
     assert part.answer.body.read() == body
@@ -538,7 +570,11 @@ def test_odd_values_are_left_to_the_decoder(odd: str) -> None:
 
 def test_items_that_are_no_records_are_left_to_the_decoder() -> None:
     (part,) = read_pages(
-        lambda _: Answer(io.BytesIO(b"[5, 6]"), RECEIVED, Page(1)), KEY, WEEK, lambda _: None
+        lambda _: Answer(io.BytesIO(b"[5, 6]"), RECEIVED, Page(1)),
+        KEY,
+        WEEK,
+        "Site, window W",
+        lambda _: None,
     )
     assert part.answer.body.read() == b"[5, 6]"
 
