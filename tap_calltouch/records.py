@@ -6,6 +6,7 @@ through a slower pass of its own, which keeps what can be kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from json import JSONDecodeError
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,7 +69,8 @@ class RecordDecoder:
         self._shape = shape
         self._unit = UNITS[unit]
         self._drift = drift
-        self._pending = Drift()  # of a block or record that may yet turn out not to fit
+        # Of a block or record that may yet turn out not to fit.
+        self._pending: Counter[tuple[str, str]] = Counter()
         self._cleaner = Cleaner(unit, self._pending)
         self._drifting: frozenset[str] = frozenset()
         self._required: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ class RecordDecoder:
             self._identity_decoder = RecordDecoder(identity.shape, identity, unit, Drift(), site)
             # The catalog may want the site as a text.
             self._defaults = {
-                name: Cleaner(unit, Drift()).clean(value, shape.fields[name], name)
+                name: Cleaner(unit, Counter()).clean(value, shape.fields[name], name)
                 for name, value in self._defaults.items()
                 if name in shape.fields
             }
@@ -158,12 +160,12 @@ class RecordDecoder:
 
     def _attempt(self, array: bytes) -> list[Any] | None:
         """Decode records at once; None if something in them does not fit."""
+        self._pending.clear()
         try:
             records: list[Any] = self._decode_array(array)
         except _UNFITTING:
-            self._pending.clear_counts()
             return None
-        self._pending.move_counts_to(self._drift)
+        self._drift.changes.update(self._pending)
         return records
 
     def _fit(self, raw: bytes) -> Any:
@@ -173,7 +175,7 @@ class RecordDecoder:
             if records is not None:
                 return records[0]
         record = self._clean(decode_leniently(raw))
-        drifting = self._drift.paths
+        drifting = frozenset(path for _, path in self._drift.changes)
         if self._is_typed and drifting > self._drifting:
             # What did not fit once is likely not to fit again.
             self._drifting = drifting
@@ -184,13 +186,14 @@ class RecordDecoder:
         if not isinstance(item, dict):
             msg = "an item of the array is not an object"
             raise UnusableRecordError(msg)
+        self._pending.clear()
         record = self._cleaner.clean_object(item, self._shape)
         record |= {name: value for name, value in self._defaults.items() if record[name] is None}
         for name in self._required:
             if record[name] is None:
                 msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
                 raise UnusableRecordError(msg)
-        self._pending.move_counts_to(self._drift)
+        self._drift.changes.update(self._pending)
         if not self._is_typed:
             return record
         return self._type(**{self._attributes[name]: value for name, value in record.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import msgspec
 import pytest
 
 from tap_calltouch.cleaning import Cleaner
-from tap_calltouch.drift import Drift
 from tap_calltouch.instants import timestamp
 from tap_calltouch.structs import ANY, Shape, select, shape_of, stamp, struct_type
 
@@ -213,7 +213,7 @@ def test_unlisted_fields_keep_their_order() -> None:
     own = {"properties": dict.fromkeys(names, INSTANT)}
     assert list(shape_of({"type": "object"}, own).fields) == names
     value = dict.fromkeys(names, "a")
-    assert list(Cleaner("ms", Drift()).clean_object(value, record({}, ANY))) == names
+    assert list(Cleaner("ms", Counter()).clean_object(value, record({}, ANY))) == names
 
 
 # Selection.
