@@ -57,8 +57,9 @@ class TapCalltouch(Tap):
         **options: Any,
     ) -> None:
         own_state = read_state(
-            state if isinstance(state, (dict, list)) else read_objects(state, "state"),
+            read_objects(state, "state"),
             {stream.name: str(stream.replication_key) for stream in STREAMS},
+            self.logger.warning,
         )
         if catalog is not None and not isinstance(catalog, Catalog):
             catalog = check_catalog(read_objects(catalog, "catalog"))
@@ -67,13 +68,11 @@ class TapCalltouch(Tap):
                 read_objects(config, "config"), environment=parse_env_config, strict=validate_config
             ),
             catalog=catalog,
-            state=own_state.state,
+            state=own_state,
             validate_config=validate_config,
             setup_mapper=setup_mapper,
             **options,
         )
-        for warning in own_state.warnings:
-            self.logger.warning(warning)
         if setup_mapper:
             self._deselect_impossible_streams()
         if threading.current_thread() is threading.main_thread():
