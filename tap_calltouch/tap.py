@@ -90,7 +90,7 @@ class TapCalltouch(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         if environment:
-            config = config | read_environment(schema, f"{self.name.upper().replace('-', '_')}_")
+            config = config | read_environment(schema)
         config = normalize(config, schema)
         redact_logs(str(config.get("api_token", "")))
         for sentence in unknown_settings(config, schema):
