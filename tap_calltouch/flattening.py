@@ -54,7 +54,7 @@ class _Node:
         options = stream_map.flattening_options
         is_last = options is None or len(path) >= options.max_level
         scalars: dict[str, str] = {}
-        self._texts: list[tuple[str, str]] = []
+        self._others: list[tuple[str, str]] = []
         self._objects: list[tuple[str, _Node]] = []
         for number, (name, field) in enumerate(shape.fields.items()):
             attribute = f"f{number}"
@@ -69,18 +69,17 @@ class _Node:
             if field.kind in _SCALARS:
                 scalars[column] = attribute
             else:
-                self._texts.append((column, attribute))
+                self._others.append((column, attribute))
+        if len(scalars) < 2:  # noqa: PLR2004 - attrgetter returns no tuple for one attribute
+            self._others += scalars.items()
+            scalars.clear()
         self._columns = tuple(scalars)
-        # attrgetter returns a tuple for two attributes or more only.
-        self._get = attrgetter(*scalars.values()) if len(scalars) > 1 else None
-        self._single = next(iter(scalars.values()), None)
+        self._get = attrgetter(*scalars.values()) if scalars else None
 
     def __call__(self, record: Any, columns: dict[str, Any]) -> None:
         if self._get:
             columns.update(zip(self._columns, self._get(record), strict=True))
-        elif self._single:
-            columns[self._columns[0]] = getattr(record, self._single)
-        for column, attribute in self._texts:
+        for column, attribute in self._others:
             value = getattr(record, attribute)
             if value is not None and not isinstance(value, (str, int, float)):
                 value = msgspec.json.encode(value).decode()
