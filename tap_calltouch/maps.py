@@ -12,10 +12,10 @@ import msgspec
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_calltouch.flattening import UnknownColumnError, build_flattener
+from tap_calltouch.flattening import Flattener, UnknownColumnError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.mapper import StreamMap
 
@@ -50,10 +50,10 @@ class RecordMapper:
         ]
         self._flattens = any(stream_map.flattening_enabled for stream_map in stream_maps)
         self._is_plain = len(stream_maps) == 1 and type(stream_maps[0]) is SameRecordTransform
-        self._flatten: Callable[[Any], dict[str, Any]] | None = None
+        self._flatten: Flattener | None = None
         if self._is_plain and self._flattens and shape.is_typed:
             with suppress(UnknownColumnError):  # else the SDK does it
-                self._flatten = build_flattener(shape, stream_maps[0])
+                self._flatten = Flattener(shape, stream_maps[0])
 
     def __call__(self, records: Iterable[Any]) -> Iterable[tuple[str, Any]]:
         """Return records as they go out, each with the name of its stream.

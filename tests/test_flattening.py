@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_calltouch.flattening import UnknownColumnError, build_flattener
+from tap_calltouch.flattening import Flattener, UnknownColumnError
 from tap_calltouch.maps import RecordMapper
 from tap_calltouch.structs import shape_of
 from tests.support.decoded import (
@@ -96,7 +96,7 @@ def test_lifelike_records_are_flattened_from_structs(
     stream: str, depth: int, separator: str, length: int
 ) -> None:
     stream_map = sdk_map(SCHEMA_OF[stream], depth, separator, length)
-    flatten = build_flattener(SHAPE_OF[stream], stream_map)
+    flatten = Flattener(SHAPE_OF[stream], stream_map)
     records = structs(stream, lifelike(stream))
     assert records
     for record in records:
@@ -106,7 +106,7 @@ def test_lifelike_records_are_flattened_from_structs(
 
 
 def test_an_object_that_is_null_leaves_no_column() -> None:
-    flatten = build_flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 2))
+    flatten = Flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 2))
     (bare,) = structs("requests", lifelike("requests")[-1:])
     flat = flatten(bare)
     assert not [name for name in flat if name.startswith("session")]
@@ -114,7 +114,7 @@ def test_an_object_that_is_null_leaves_no_column() -> None:
 
 
 def test_json_texts_have_no_escapes_for_cyrillic() -> None:
-    flatten = build_flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 1))
+    flatten = Flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 1))
     tags = [{"category": "", "type": "MANUAL", "names": ["Ипотека"]}]
     (record,) = structs("requests", [lifelike("requests")[-1] | {"RequestTags": tags}])
     assert "Ипотека" in flatten(record)["RequestTags"]
@@ -130,7 +130,7 @@ def test_a_cleaned_record_is_flattened_by_the_sdk() -> None:
     second["manager"] = 5
     records = structs("requests", [first, second])
     stream_map = sdk_map(SCHEMA_OF["requests"], 2)
-    flatten = build_flattener(SHAPE_OF["requests"], stream_map)
+    flatten = Flattener(SHAPE_OF["requests"], stream_map)
     flatten(records[0])
     with pytest.raises(AttributeError):
         flatten(records[1])
@@ -156,7 +156,7 @@ def test_an_object_whose_name_is_a_column_is_left_to_the_sdk(properties: Json) -
     shape = shape_of(schema, {})
     stream_map = sdk_map(schema, 2, separator="")
     with pytest.raises(UnknownColumnError):
-        build_flattener(shape, stream_map)
+        Flattener(shape, stream_map)
     record = struct(
         shape, {name: dict.fromkeys(properties[name]["properties"], "x") for name in properties}
     )
@@ -168,4 +168,4 @@ def test_a_column_that_the_flat_schema_lacks_is_left_to_the_sdk() -> None:
     schema: Json = {"type": "object", "properties": {"a": TEXT}}
     other = {"type": "object", "properties": {"a": TEXT, "b": TEXT}}
     with pytest.raises(UnknownColumnError):
-        build_flattener(shape_of(other, {}), sdk_map(schema, 2))
+        Flattener(shape_of(other, {}), sdk_map(schema, 2))
