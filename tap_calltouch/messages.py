@@ -94,19 +94,19 @@ class BlockWriter(MsgSpecWriter):
         if self._exit_code is not None:
             self._end()
 
-    def terminate(self, exit_code: int) -> None:
-        """End the process from a signal handler, at once or after the line that is being written.
+    def terminate(self, number: int, _frame: object = None) -> None:
+        """Handle a signal: end the process, at once or after the line that is being written.
 
         Records that wait are dropped: they belong to a window that is not complete.
 
         Args:
-            exit_code: What the process exits with.
+            number: The signal. The process exits with 128 more.
 
         Raises:
             SystemExit: If no line is being written.
         """
         if self._exit_code is None:
-            self._exit_code = exit_code
+            self._exit_code = 128 + number
             self._deadline = time.monotonic() + LAST_WORDS_SECONDS
         if not self._writing:
             self._end()

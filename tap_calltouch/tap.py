@@ -30,7 +30,6 @@ from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from types import FrameType
 
     import click
 
@@ -78,7 +77,7 @@ class TapCalltouch(Tap):
         if threading.current_thread() is threading.main_thread():
             # The SDK would write STATE into the middle of a RECORD, and exit with 0.
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._exit_on_signal)
+                signal.signal(number, self._writer.terminate)
 
     def _checked(
         self, config: dict[str, Any], *, environment: bool, strict: bool
@@ -153,6 +152,3 @@ class TapCalltouch(Tap):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         read_objects([path for path in value if path != "ENV"], "config")
         return super().cb_config(ctx, param, value)
-
-    def _exit_on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._writer.terminate(128 + number)
