@@ -144,11 +144,9 @@ class RecordDecoder:
 
     def _decode(self, array: bytes) -> list[Any] | None:
         """Decode a block at once if all of it fits, else record by record."""
-        # From the end, which is much faster: few bytes are a backslash.
-        if self._is_typed and array.rfind(_NUL) < 0:
-            records = self._attempt(array)
-            if records is not None:
-                return records
+        records = self._attempt(array)
+        if records is not None:
+            return records
         try:
             parts = _split_block(array)
         except _UNFITTING:
@@ -160,6 +158,9 @@ class RecordDecoder:
 
     def _attempt(self, array: bytes) -> list[Any] | None:
         """Decode records at once; None if something in them does not fit."""
+        # From the end, which is much faster: few bytes are a backslash.
+        if not self._is_typed or array.rfind(_NUL) >= 0:
+            return None
         self._pending.clear()
         try:
             records: list[Any] = self._decode_array(array)
@@ -170,10 +171,9 @@ class RecordDecoder:
 
     def _fit(self, raw: bytes) -> Any:
         """Decode a record, and clean it if it does not fit."""
-        if self._is_typed and _NUL not in raw:
-            records = self._attempt(b"[%b]" % raw)
-            if records is not None:
-                return records[0]
+        records = self._attempt(b"[%b]" % raw)
+        if records is not None:
+            return records[0]
         record = self._clean(decode_leniently(raw))
         drifting = frozenset(path for _, path in self._drift.changes)
         if self._is_typed and drifting > self._drifting:

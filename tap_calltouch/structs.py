@@ -174,16 +174,13 @@ def struct_type(
     """
     fields: list[Any] = []
     for number, (key, inner) in enumerate(shape.fields.items()):
-        attribute, decoded = f"f{number}", _python_type(inner, drifting, prefix + key)
+        decoded = _python_type(inner, drifting, prefix + key)
+        default: Any = msgspec.NODEFAULT
         if key not in required:
-            fields.append((attribute, decoded | None, defaults.get(key)))
-        elif key in defaults:
-            fields.append((attribute, decoded, defaults[key]))
-        else:
-            fields.append((attribute, decoded))
-    rename = {f"f{number}": key for number, key in enumerate(shape.fields)}
-    name = prefix.rstrip(".") or "Record"
-    return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
+            decoded, default = decoded | None, None
+        options = msgspec.field(default=defaults.get(key, default), name=key)
+        fields.append((f"f{number}", decoded, options))
+    return msgspec.defstruct(prefix.rstrip(".") or "Record", fields, kw_only=True, gc=False)
 
 
 def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
