@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -44,17 +44,14 @@ def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterat
     storage = batch_config.storage
     name = f"{storage.prefix or ''}{name}-{uuid4()}"
     remaining = iter(records)
-    for number in count(1):
-        first = [*islice(remaining, 1)]
-        if not first:
-            return
+    for number, first in enumerate(remaining, start=1):  # the first record of each file
         file_name = f"{name}-{number}.json.gz"
         block = bytearray()
         with (
             storage.open(file_name, "wb") as file,
             gzip_ng.open(file, "wb", compresslevel=_LEVEL) as lines,
         ):
-            for record in chain(first, islice(remaining, batch_config.batch_size - 1)):
+            for record in chain([first], islice(remaining, batch_config.batch_size - 1)):
                 encoder.encode_into(record, block, -1)
                 block += b"\n"
                 if len(block) >= FLUSH_SIZE:

@@ -42,6 +42,7 @@ class TapCalltouch(Tap):
     name = "tap-calltouch"
     config_jsonschema = deepcopy(SETTINGS)  # the SDK adds its own
     message_writer_class = BlockWriter
+    message_writer: BlockWriter
 
     @override
     def __init__(
@@ -77,7 +78,7 @@ class TapCalltouch(Tap):
         if threading.current_thread() is threading.main_thread():
             # The SDK would write STATE into the middle of a RECORD, and exit with 0.
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._writer.terminate)
+                signal.signal(number, self.message_writer.terminate)
 
     def _checked(
         self, config: dict[str, Any], *, environment: bool, strict: bool
@@ -111,7 +112,7 @@ class TapCalltouch(Tap):
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
         client = cache(lambda: Client(self.config, self.logger))
-        return [stream(self, client, self._writer) for stream in STREAMS]
+        return [stream(self, client, self.message_writer) for stream in STREAMS]
 
     @override
     def setup_mapper(self) -> None:
@@ -124,10 +125,6 @@ class TapCalltouch(Tap):
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
-
-    @property
-    def _writer(self) -> BlockWriter:
-        return cast("BlockWriter", self.message_writer)
 
     def _deselect_impossible_streams(self) -> None:
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
