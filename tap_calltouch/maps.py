@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import re
 from contextlib import suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tap_calltouch.structs import Shape
 
-_WHOLE_RECORD = {"_", "record"}
+_WHOLE_RECORD = re.compile(r"\b(_|record)\b")  # how expressions call it
 _LENGTH = 500
 
 
@@ -41,12 +41,14 @@ class RecordMapper:
         self._stream_maps = stream_maps
         self._names = tuple(shape.fields)
         self._definitions = definitions or {}
-        used = names_in(_texts_in(self._definitions))
+        # A name that is found within a longer one costs time, and does no harm.
+        texts = "\n".join(_texts_in(self._definitions))
+        is_whole_used = _WHOLE_RECORD.search(texts)
         is_nested = {"object", "array", "any"}
         self._to_convert = [
             name
             for name, field in shape.fields.items()
-            if field.kind in is_nested and (name in used or used & _WHOLE_RECORD)
+            if field.kind in is_nested and (is_whole_used or name in texts)
         ]
         self._flattens = any(stream_map.flattening_enabled for stream_map in stream_maps)
         self._is_plain = len(stream_maps) == 1 and type(stream_maps[0]) is SameRecordTransform
@@ -102,18 +104,6 @@ class RecordMapper:
         for name in self._to_convert:
             fields[name] = msgspec.to_builtins(fields[name])
         return fields
-
-
-def names_in(expressions: Iterable[str]) -> set[str]:
-    """Return the names that expressions use, and the expressions that are names."""
-    names = set(expressions)
-    for expression in names.copy():
-        try:
-            nodes = [*ast.walk(ast.parse(expression))]
-        except SyntaxError:
-            continue  # the name of a column; the SDK has refused any other
-        names |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    return names
 
 
 def _texts_in(value: Any) -> Iterator[str]:
