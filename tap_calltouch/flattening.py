@@ -23,8 +23,7 @@ class Flattener:
     """A function from a struct to a dict of columns, built for one shape.
 
     As in the SDK's, the columns of an object that is null are missing; what is no scalar below the
-    last level becomes JSON text, here in UTF-8 and without escapes. It raises AttributeError for a
-    record whose nested objects are dicts.
+    last level becomes JSON text, here in UTF-8 and without escapes.
     """
 
     def __init__(self, shape: Shape, stream_map: StreamMap, path: tuple[str, ...] = ()) -> None:

@@ -66,18 +66,11 @@ class RecordMapper:
         Raises:
             FatalAPIError: If an expression fails.
         """
-        if self._is_plain and not self._flattens:
-            return zip(repeat(self._stream_maps[0].stream_alias), records)
-        return self._flattened(records) if self._flatten else self._transformed(records)
-
-    def _flattened(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-        assert self._flatten  # noqa: S101 - for mypy
-        alias = self._stream_maps[0].stream_alias
-        for record in records:
-            try:
-                yield alias, self._flatten(record)
-            except AttributeError:  # noqa: PERF203 - an object in it was cleaned, and is a dict
-                yield from self._transformed([record])
+        if self._flatten:
+            records = map(self._flatten, records)
+        elif self._flattens or not self._is_plain:
+            return self._transformed(records)
+        return zip(repeat(self._stream_maps[0].stream_alias), records)
 
     def _transformed(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         for record in map(self._to_dict, records):

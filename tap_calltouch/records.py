@@ -91,13 +91,12 @@ class RecordDecoder:
         if self._is_typed:
             self._compile()
         if has_identity:
-            self._identify = attrgetter(*(self._attributes[name] for name in identity))
+            attributes = dict(zip(shape.fields, self._type.__struct_fields__, strict=True))
+            self._identify = attrgetter(*(attributes[name] for name in identity))
 
     def _compile(self) -> None:
         """Build the decoder, which leaves what has drifted to the cleaner."""
         self._type = struct_type(self._shape, self._required, self._defaults, self._drifting)
-        names = zip(self._shape.fields, self._type.__struct_fields__, strict=True)
-        self._attributes = dict(names)
         records = list[self._type]  # type: ignore[name-defined]
         self._decode_array = msgspec.json.Decoder(records, dec_hook=self._decode_value).decode
 
@@ -112,7 +111,8 @@ class RecordDecoder:
         if cleaned is None and python_type.path in self._required:
             msg = "Expected a usable value"
             raise TypeError(msg)
-        return cleaned
+        is_scalar = not isinstance(cleaned, (dict, list))
+        return cleaned if is_scalar else msgspec.convert(cleaned, python_type.fitting)
 
     def records(self, answer: IO[bytes]) -> Iterator[tuple[tuple[int, int, str], Any]]:
         """Decode an answer, block by block.
@@ -194,6 +194,4 @@ class RecordDecoder:
                 msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
                 raise UnusableRecordError(msg)
         self._drift.changes.update(self._pending)
-        if not self._is_typed:
-            return record
-        return self._type(**{self._attributes[name]: value for name, value in record.items()})
+        return msgspec.convert(record, self._type) if self._is_typed else record

@@ -42,10 +42,17 @@ class Instant(metaclass=_Anything):
 
 
 class Drifting(metaclass=_Anything):
-    """A value that did not fit its shape before; one class for each path."""
+    """A value that did not fit its shape before; one class for each path.
+
+    Attributes:
+        path: Such as `orders[].sum`.
+        shape: What it should be.
+        fitting: The type of values that fit.
+    """
 
     path: ClassVar[str]
     shape: ClassVar[Shape]
+    fitting: ClassVar[Any]
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,8 @@ def struct_type(
 
 def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
     if path in drifting:
-        return _Anything(path, (Drifting,), {"path": path, "shape": shape})
+        fitting = _python_type(shape, (), path)
+        return _Anything(path, (Drifting,), {"path": path, "shape": shape, "fitting": fitting})
     if shape.kind == "object" and shape.items:
         return dict[str, _python_type(shape.items, (), path) | None]  # type: ignore[misc]
     if shape.kind == "object":

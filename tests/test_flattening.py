@@ -120,24 +120,31 @@ def test_json_texts_have_no_escapes_for_cyrillic() -> None:
     assert "Ипотека" in flatten(record)["RequestTags"]
 
 
-# Where the SDK must do it.
+def test_records_after_one_whose_object_was_none_are_flattened() -> None:
+    first, second, third, *_ = lifelike("requests")
+    second["session"], second["orders"] = "none", [{"session": 5}]
+    records = structs("requests", [first, second, third])
+    stream_map = sdk_map(SCHEMA_OF["requests"], 2)
+    flat = [record for _, record in RecordMapper([stream_map], SHAPE_OF["requests"], {})(records)]
+    assert len(flat) == 3
+    for record, mine in zip(records, flat, strict=True):
+        assert comparable(mine) == comparable(as_the_sdk_has_it(stream_map, record))
+    assert flat[2]["session__sessionId"] == third["session"]["sessionId"]
 
 
-def test_a_cleaned_record_is_flattened_by_the_sdk() -> None:
-    """Objects of a record that did not fit are dicts; those of records beside it are structs."""
+def test_a_cleaned_record_is_flattened_like_those_beside_it() -> None:
     first, second, *_ = lifelike("requests")
     second["session"] |= {"sessionId": "16441053", "city": ["Москва"]}
     second["manager"] = 5
     records = structs("requests", [first, second])
     stream_map = sdk_map(SCHEMA_OF["requests"], 2)
-    flatten = Flattener(SHAPE_OF["requests"], stream_map)
-    flatten(records[0])
-    with pytest.raises(AttributeError):
-        flatten(records[1])
     flat = [record for _, record in RecordMapper([stream_map], SHAPE_OF["requests"], {})(records)]
     for record, mine in zip(records, flat, strict=True):
         assert comparable(mine) == comparable(as_the_sdk_has_it(stream_map, record))
     assert (flat[1]["session__city"], flat[1]["manager"]) == ('["Москва"]', "5")
+
+
+# Where the SDK must do it.
 
 
 @pytest.mark.parametrize(
