@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 from singer_sdk.batch import Batcher
-from singer_sdk.contrib.msgspec import enc_hook
+from singer_sdk.contrib.msgspec import encoder
 from zlib_ng import gzip_ng
 
 from tap_calltouch.messages import FLUSH_SIZE
@@ -41,22 +41,18 @@ def write_files(
 
 
 def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterator[list[str]]:
-    encode_into = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode_into
     storage = batch_config.storage
     name = f"{storage.prefix or ''}{name}-{uuid4()}"
     remaining = iter(records)
-    for number in count(1):
-        first = [*islice(remaining, 1)]
-        if not first:
-            return
+    for number, first in enumerate(remaining, start=1):  # the first record of each file
         file_name = f"{name}-{number}.json.gz"
         block = bytearray()
         with (
             storage.open(file_name, "wb") as file,
             gzip_ng.open(file, "wb", compresslevel=_LEVEL) as lines,
         ):
-            for record in chain(first, islice(remaining, batch_config.batch_size - 1)):
-                encode_into(record, block, -1)
+            for record in chain([first], islice(remaining, batch_config.batch_size - 1)):
+                encoder.encode_into(record, block, -1)
                 block += b"\n"
                 if len(block) >= FLUSH_SIZE:
                     lines.write(block)

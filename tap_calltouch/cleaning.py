@@ -17,9 +17,8 @@ import msgspec
 from tap_calltouch.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Collection
-
-    from tap_calltouch.drift import Drift
 
 Value = TypeVar("Value")
 
@@ -68,15 +67,15 @@ def describe(value: Any) -> str:
 class Cleaner:
     """Fits values to shapes, and counts what it changes."""
 
-    def __init__(self, unit: str, drift: Drift) -> None:
+    def __init__(self, unit: str, changes: Counter[tuple[str, str]]) -> None:
         """Prepare.
 
         Args:
             unit: What the API counts instants in: `ms` or `s`.
-            drift: Where to count.
+            changes: Where to count; see `Drift`.
         """
         self._factor = UNITS[unit]
-        self._drift = drift
+        self._changes = changes
 
     def clean(self, value: Any, shape: Shape, path: str) -> Any:
         """Fit a value to a shape.
@@ -105,12 +104,12 @@ class Cleaner:
                 if shape.items and isinstance(value, dict):
                     return self.clean(value, shape.items, path)
                 cleaned = _CONVERSIONS[shape.kind](value)
-                is_same = type(value) in _EXPECTED[shape.kind] and cleaned == value
+                is_same = type(value) is type(cleaned) and cleaned == value
         except (_UnconvertibleError, OverflowError, RecursionError):
-            self._drift.removed[path] += 1
+            self._changes["removed", path] += 1
             return None
         if not is_same:
-            self._drift.converted[path] += 1
+            self._changes["converted", path] += 1
         return cleaned
 
     def clean_object(self, value: dict[str, Any], shape: Shape, path: str = "") -> dict[str, Any]:
@@ -201,11 +200,4 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "number": _to_number,
     "boolean": _to_boolean,
     "any": _to_anything,
-}
-_EXPECTED: dict[str, set[type]] = {
-    "string": {str},
-    "integer": {int},
-    "number": {int, float},
-    "boolean": {bool},
-    "any": {str, int, float, bool, dict, list},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from copy import deepcopy
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -24,22 +25,22 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]
 
+_PREFIX = "TAP_CALLTOUCH_"
 _HINTS = {
     "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account.",
     "start_date": " Set it to the first date to load, such as 2024-01-31.",
 }
-_YEARS = range(
-    1900, 9999
-)  # no earlier than a state may be, no later than dates can be reckoned with
+# No earlier than a state may be, no later than dates can be reckoned with.
+_YEARS = range(1900, 9999)
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # what a byte of another encoding becomes
 _BATCH_PARTS = {"encoding": ("format", {"compression"}), "storage": ("root", {"prefix", "params"})}
 
 
-def read_environment(schema: Config, prefix: str) -> Config:
+def read_environment(schema: Config) -> Config:
     """Read settings from environment variables and a `.env` file, which they overrule.
 
     Args:
         schema: JSON Schema of the settings.
-        prefix: The beginning of the variables' names.
 
     Returns:
         Texts by setting; `normalize` converts them.
@@ -53,7 +54,7 @@ def read_environment(schema: Config, prefix: str) -> Config:
     except UnicodeDecodeError:
         msg = f"The file {path} is not text in UTF-8."
         raise InputError(msg) from None
-    found = {name: variables.get(f"{prefix}{name.upper()}") for name in schema["properties"]}
+    found = {name: variables.get(f"{_PREFIX}{name.upper()}") for name in schema["properties"]}
     return {name: _as_utf8(text) for name, text in found.items() if text is not None}
 
 
@@ -89,8 +90,7 @@ def normalize(config: Config, schema: Config) -> Config:
 
 
 def _convert(value: Any, schema: Config) -> Any:
-    types = schema.get("type", [])
-    kinds = {types} if isinstance(types, str) else set(types)
+    kinds = set(schema.get("type", []))
     if isinstance(value, str) and value and kinds and "string" not in kinds:
         value = _parse(value, kinds)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -164,10 +164,10 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             name = ".".join(part for part in path if not part.isdecimal())
             value = json.dumps(error.instance, ensure_ascii=False, default=float)[:80]
             shown = "" if path[:1] == ["api_token"] else f", not {value}"
-            sentence = f"Setting `{name}` must be {_allowed(error.schema, error)}{shown}."
+            sentence = f"Setting `{name}` must be {_allowed(error)}{shown}."
         found.setdefault(name, sentence)
     for name, value in config.items():
-        if isinstance(value, str) and not _is_text(value):
+        if isinstance(value, str) and _HALF_CHARACTER.search(value):
             found[name] = f"Setting `{name}` is not text in UTF-8."
     yield from found.values()
     if not found:
@@ -177,30 +177,22 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
 
 
-def _is_text(value: str) -> bool:
-    """Return whether a text has no half characters, such as bytes of another encoding become."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _allowed(schema: Config, error: Any) -> str:
-    """Return in words what a schema allows."""
+def _allowed(error: Any) -> str:
+    """Return in words what the schema allows that a value does not fit."""
+    schema = error.schema
     if "enum" in schema:
         return "one of " + ", ".join(str(value) for value in schema["enum"] if value is not None)
-    types = schema.get("type", "valid")
-    kind = next(name for name in ([types] if isinstance(types, str) else types) if name != "null")
+    if error.validator not in {"type", "minimum", "maximum"}:
+        return f"valid: {error.message}"
     words = {"integer": "a whole number", "boolean": "true or false", "array": "a list"}
-    kind = words.get(kind, {"number": "a number", "string": "a text"}.get(kind, f"an {kind}"))
+    words |= {"number": "a number", "string": "a text", "object": "an object"}
+    kind = next(words[name] for name in schema["type"] if name != "null")
     bounds = [
         f"{word} {schema[key]}"
         for key, word in (("minimum", "at least"), ("maximum", "at most"))
         if key in schema
     ]
-    known = error.validator in {"type", "enum", "minimum", "maximum"}
-    return " ".join([kind, " and ".join(bounds)]).strip() if known else f"valid: {error.message}"
+    return " ".join([kind, " and ".join(bounds)]).strip()
 
 
 def _problems_of_meaning(config: Config) -> Iterator[str]:

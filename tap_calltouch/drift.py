@@ -28,31 +28,14 @@ class Drift:
     """Differences by field path, such as `orders[].sum`.
 
     Attributes:
-        converted: How many values of another type were converted without loss, or texts had
-            characters replaced.
-        removed: How many values became null.
+        changes: How many values were changed, by what became of them and by path: `converted`
+            are values of another type of which nothing was lost, and texts in which characters
+            were replaced; `removed` are those that became null.
         unknown: The JSON type of fields that the schema does not have.
     """
 
-    converted: Counter[str] = field(default_factory=Counter)
-    removed: Counter[str] = field(default_factory=Counter)
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     unknown: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def paths(self) -> frozenset[str]:
-        """Where a value did not fit."""
-        return frozenset(self.converted) | frozenset(self.removed)
-
-    def move_counts_to(self, other: Drift) -> None:
-        """Add the counts to others and begin again."""
-        other.converted += self.converted
-        other.removed += self.removed
-        self.clear_counts()
-
-    def clear_counts(self) -> None:
-        """Forget the counts, since what was changed is thrown away."""
-        self.converted.clear()
-        self.removed.clear()
 
     def look_for_unknown(self, answer: IO[bytes], schema: dict[str, Any]) -> None:
         """Compare the fields of the first record of an answer with the stream's schema.
@@ -72,9 +55,12 @@ class Drift:
 
     def report(self) -> Iterator[str]:
         """Yield a line for each kind of difference that there was. No line holds a value."""
-        for verb, counts in (("converted", self.converted), ("removed", self.removed)):
-            if counts:
-                listed = ", ".join(f"{name} {number}" for name, number in counts.most_common())
+        counts = self.changes.most_common()
+        for verb in ("converted", "removed"):
+            listed = ", ".join(
+                f"{path} {number}" for (kind, path), number in counts if kind == verb
+            )
+            if listed:
                 yield f"Values {verb} since they do not fit the schema: {listed}"
         if self.unknown:
             listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(self.unknown.items()))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from singer_sdk.mapper import StreamMap
 
     from tap_calltouch.structs import Shape
@@ -21,41 +19,29 @@ class UnknownColumnError(Exception):
     """The SDK's flattened schema has other columns, so that only the SDK knows what to do."""
 
 
-def build_flattener(shape: Shape, stream_map: StreamMap) -> Callable[[Any], dict[str, Any]]:
-    """Build a function that flattens a record.
+class Flattener:
+    """A function from a struct to a dict of columns, built for one shape.
 
-    Args:
-        shape: The shape of records.
-        stream_map: Has the options, and the schema that the SDK has flattened.
-
-    Returns:
-        A function from a struct to a dict of columns. As in the SDK's, the columns of an object
-        that is null are missing; what is no scalar below the last level becomes JSON text, here in
-        UTF-8 and without escapes. It raises AttributeError for a record whose nested objects are
-        dicts.
-
-    Raises:
-        UnknownColumnError: If the SDK must flatten.
+    As in the SDK's, the columns of an object that is null are missing; what is no scalar below the
+    last level becomes JSON text, here in UTF-8 and without escapes.
     """
-    fill = _Node(shape, stream_map, ())
 
-    def flatten(record: Any) -> dict[str, Any]:
-        columns: dict[str, Any] = {}
-        fill(record, columns)
-        return columns
+    def __init__(self, shape: Shape, stream_map: StreamMap, path: tuple[str, ...] = ()) -> None:
+        """Compile a shape.
 
-    return flatten
+        Args:
+            shape: The shape of records, or of an object in them.
+            stream_map: Has the options, and the schema that the SDK has flattened.
+            path: The names of the fields that lead to the object.
 
-
-class _Node:
-    """Puts the fields of one object into columns."""
-
-    def __init__(self, shape: Shape, stream_map: StreamMap, path: tuple[str, ...]) -> None:
+        Raises:
+            UnknownColumnError: If the SDK must flatten.
+        """
         options = stream_map.flattening_options
         is_last = options is None or len(path) >= options.max_level
         scalars: dict[str, str] = {}
-        self._texts: list[tuple[str, str]] = []
-        self._objects: list[tuple[str, _Node]] = []
+        self._others: list[tuple[str, str]] = []
+        self._objects: list[tuple[str, Flattener]] = []
         for number, (name, field) in enumerate(shape.fields.items()):
             attribute = f"f{number}"
             column = _column(stream_map, (*path, name))
@@ -64,23 +50,24 @@ class _Node:
             if is_split == (column in stream_map.transformed_schema["properties"]):
                 raise UnknownColumnError(column)
             if is_split:
-                self._objects.append((attribute, _Node(field, stream_map, (*path, name))))
+                self._objects.append((attribute, Flattener(field, stream_map, (*path, name))))
                 continue
             if field.kind in _SCALARS:
                 scalars[column] = attribute
             else:
-                self._texts.append((column, attribute))
+                self._others.append((column, attribute))
+        if len(scalars) < 2:  # noqa: PLR2004 - attrgetter returns no tuple for one attribute
+            self._others += scalars.items()
+            scalars.clear()
         self._columns = tuple(scalars)
-        # attrgetter returns a tuple for two attributes or more only.
-        self._get = attrgetter(*scalars.values()) if len(scalars) > 1 else None
-        self._single = next(iter(scalars.values()), None)
+        self._get = attrgetter(*scalars.values()) if scalars else None
 
-    def __call__(self, record: Any, columns: dict[str, Any]) -> None:
+    def __call__(self, record: Any, columns: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Flatten a record, or an object in it whose columns join others."""
+        columns = {} if columns is None else columns
         if self._get:
             columns.update(zip(self._columns, self._get(record), strict=True))
-        elif self._single:
-            columns[self._columns[0]] = getattr(record, self._single)
-        for column, attribute in self._texts:
+        for column, attribute in self._others:
             value = getattr(record, attribute)
             if value is not None and not isinstance(value, (str, int, float)):
                 value = msgspec.json.encode(value).decode()
@@ -89,6 +76,7 @@ class _Node:
             value = getattr(record, attribute)
             if value is not None:
                 node(value, columns)
+        return columns
 
 
 def _column(stream_map: StreamMap, path: tuple[str, ...]) -> str:

@@ -83,7 +83,7 @@ def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
             for stream in streams:
                 match stream:
                     case {"tap_stream_id": str(name), "schema": dict(schema)}:
-                        _check_properties(schema, name)
+                        _check_schema(schema, name)
                     case _:
                         msg = "Each stream of a catalog needs a `tap_stream_id` and a `schema`."
                         raise InputError(msg)
@@ -92,22 +92,19 @@ def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
     raise InputError(msg)
 
 
-def _check_properties(schema: dict[str, Any], path: str) -> None:
-    properties = schema.get("properties", {})
-    if not isinstance(properties, dict):
-        msg = f"The catalog's properties of {path} are {json.dumps(properties)}, not an object."
+def _check_schema(schema: Any, path: str) -> None:
+    properties = _expect_object(schema, f"schema of {path}").get("properties", {})
+    for name, field in _expect_object(properties, f"properties of {path}").items():
+        _check_schema(field, f"{path}.{name}")
+    if schema.get("items") is not None:
+        _check_schema(schema["items"], f"{path}[]")
+
+
+def _expect_object(value: Any, label: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        msg = f"The catalog holds {json.dumps(value)} as {label}, not an object."
         raise InputError(msg)
-    for name, field in properties.items():
-        if not isinstance(field, dict):
-            msg = f"The catalog's schema of {path}.{name} is {json.dumps(field)}, not an object."
-            raise InputError(msg)
-        _check_properties(field, f"{path}.{name}")
-    items = schema.get("items")
-    if isinstance(items, dict):
-        _check_properties(items, f"{path}[]")
-    elif items is not None:
-        msg = f"The catalog's items of {path} are {json.dumps(items)}, not an object."
-        raise InputError(msg)
+    return value
 
 
 class InputFile(click.ParamType):  # type: ignore[type-arg]

@@ -35,7 +35,7 @@ from tap_calltouch.progress import Progress, describe_rows, describe_sample
 from tap_calltouch.query import Scope, plan_extent
 from tap_calltouch.reading import Reader, Site, Window
 from tap_calltouch.records import Identity, RecordDecoder
-from tap_calltouch.structs import select, shape_of
+from tap_calltouch.structs import shape_of
 from tap_calltouch.windows import cut
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class JournalStream(Stream):
 
     @cached_property
     def _shape(self) -> Shape:
-        return shape_of(select(self.effective_schema, self.mask), self.schema)
+        return shape_of(self.effective_schema, self.schema, self.mask)
 
     @cached_property
     def _mapper(self) -> RecordMapper:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import re
 from contextlib import suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,16 @@ import msgspec
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_calltouch.flattening import UnknownColumnError, build_flattener
+from tap_calltouch.flattening import Flattener, UnknownColumnError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.mapper import StreamMap
 
     from tap_calltouch.structs import Shape
 
-_WHOLE_RECORD = {"_", "record"}
+_WHOLE_RECORD = re.compile(r"\b(_|record)\b")  # how expressions call it
 _LENGTH = 500
 
 
@@ -41,19 +41,21 @@ class RecordMapper:
         self._stream_maps = stream_maps
         self._names = tuple(shape.fields)
         self._definitions = definitions or {}
-        used = names_in(_texts_in(self._definitions))
+        # A name that is found within a longer one costs time, and does no harm.
+        texts = "\n".join(_texts_in(self._definitions))
+        is_whole_used = _WHOLE_RECORD.search(texts)
         is_nested = {"object", "array", "any"}
         self._to_convert = [
             name
             for name, field in shape.fields.items()
-            if field.kind in is_nested and (name in used or used & _WHOLE_RECORD)
+            if field.kind in is_nested and (is_whole_used or name in texts)
         ]
         self._flattens = any(stream_map.flattening_enabled for stream_map in stream_maps)
         self._is_plain = len(stream_maps) == 1 and type(stream_maps[0]) is SameRecordTransform
-        self._flatten: Callable[[Any], dict[str, Any]] | None = None
+        self._flatten: Flattener | None = None
         if self._is_plain and self._flattens and shape.is_typed:
             with suppress(UnknownColumnError):  # else the SDK does it
-                self._flatten = build_flattener(shape, stream_maps[0])
+                self._flatten = Flattener(shape, stream_maps[0])
 
     def __call__(self, records: Iterable[Any]) -> Iterable[tuple[str, Any]]:
         """Return records as they go out, each with the name of its stream.
@@ -64,18 +66,11 @@ class RecordMapper:
         Raises:
             FatalAPIError: If an expression fails.
         """
-        if self._is_plain and not self._flattens:
-            return zip(repeat(self._stream_maps[0].stream_alias), records)
-        return self._flattened(records) if self._flatten else self._transformed(records)
-
-    def _flattened(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-        assert self._flatten  # noqa: S101 - for mypy
-        alias = self._stream_maps[0].stream_alias
-        for record in records:
-            try:
-                yield alias, self._flatten(record)
-            except AttributeError:  # noqa: PERF203 - an object in it was cleaned, and is a dict
-                yield from self._transformed([record])
+        if self._flatten:
+            records = map(self._flatten, records)
+        elif self._flattens or not self._is_plain:
+            return self._transformed(records)
+        return zip(repeat(self._stream_maps[0].stream_alias), records)
 
     def _transformed(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         for record in map(self._to_dict, records):
@@ -102,18 +97,6 @@ class RecordMapper:
         for name in self._to_convert:
             fields[name] = msgspec.to_builtins(fields[name])
         return fields
-
-
-def names_in(expressions: Iterable[str]) -> set[str]:
-    """Return the names that expressions use, and the expressions that are names."""
-    names = set(expressions)
-    for expression in names.copy():
-        try:
-            nodes = [*ast.walk(ast.parse(expression))]
-        except SyntaxError:
-            continue  # the name of a column; the SDK has refused any other
-        names |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    return names
 
 
 def _texts_in(value: Any) -> Iterator[str]:

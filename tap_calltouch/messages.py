@@ -11,14 +11,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import msgspec
-from singer_sdk.contrib.msgspec import enc_hook
-from singer_sdk.singerlib.encoding.base import GenericSingerWriter, SingerMessageType
-from singer_sdk.singerlib.messages import Message
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
+from singer_sdk.singerlib.encoding.base import SingerMessageType
 from typing_extensions import override
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from singer_sdk.singerlib.messages import Message
 
 FLUSH_SIZE = 128 * 1024  # bytes of records that wait at most before they are written
 # A pipe that can be written to takes at least this much without blocking (POSIX: PIPE_BUF is 512
@@ -31,7 +31,7 @@ class OutputError(Exception):
     """Standard output cannot be written to."""
 
 
-class BlockWriter(GenericSingerWriter[bytes, Message]):
+class BlockWriter(MsgSpecWriter):
     """Encodes messages with msgspec and writes them in blocks of whole lines.
 
     Records wait in a block; any other message is written at once, after them. A termination signal
@@ -39,7 +39,6 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
     """
 
     def __init__(self) -> None:
-        self._encoder = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
         self._block = bytearray()
         self._last_state = b""
         self._writing = False
@@ -53,15 +52,11 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         return self._exit_code is not None
 
     @override
-    def serialize_message(self, message: Message) -> bytes:
-        return self._encoder.encode(message.to_dict())
-
-    @override
     def write_message(self, message: Message) -> None:
         if message.type is SingerMessageType.RECORD:
             self.write_record(message.to_dict())
             return
-        line = self.serialize_message(message) + b"\n"
+        line = bytes(self.format_message(message))  # the SDK uses its buffer again
         self._block += line
         self.flush(line if message.type is SingerMessageType.STATE else b"")
 
@@ -71,7 +66,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         Args:
             message: As it is to be encoded.
         """
-        self._encoder.encode_into(message, self._block, -1)
+        encoder.encode_into(message, self._block, -1)
         self._block += b"\n"
         if len(self._block) >= FLUSH_SIZE:
             self.flush()
@@ -99,19 +94,19 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         if self._exit_code is not None:
             self._end()
 
-    def terminate(self, exit_code: int) -> None:
-        """End the process from a signal handler, at once or after the line that is being written.
+    def terminate(self, number: int, _frame: object = None) -> None:
+        """Handle a signal: end the process, at once or after the line that is being written.
 
         Records that wait are dropped: they belong to a window that is not complete.
 
         Args:
-            exit_code: What the process exits with.
+            number: The signal. The process exits with 128 more.
 
         Raises:
             SystemExit: If no line is being written.
         """
         if self._exit_code is None:
-            self._exit_code = exit_code
+            self._exit_code = 128 + number
             self._deadline = time.monotonic() + LAST_WORDS_SECONDS
         if not self._writing:
             self._end()

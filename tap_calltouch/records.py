@@ -6,6 +6,7 @@ through a slower pass of its own, which keeps what can be kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from json import JSONDecodeError
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,7 +69,8 @@ class RecordDecoder:
         self._shape = shape
         self._unit = UNITS[unit]
         self._drift = drift
-        self._pending = Drift()  # of a block or record that may yet turn out not to fit
+        # Of a block or record that may yet turn out not to fit.
+        self._pending: Counter[tuple[str, str]] = Counter()
         self._cleaner = Cleaner(unit, self._pending)
         self._drifting: frozenset[str] = frozenset()
         self._required: tuple[str, ...] = ()
@@ -82,20 +84,19 @@ class RecordDecoder:
             self._identity_decoder = RecordDecoder(identity.shape, identity, unit, Drift(), site)
             # The catalog may want the site as a text.
             self._defaults = {
-                name: Cleaner(unit, Drift()).clean(value, shape.fields[name], name)
+                name: Cleaner(unit, Counter()).clean(value, shape.fields[name], name)
                 for name, value in self._defaults.items()
                 if name in shape.fields
             }
         if self._is_typed:
             self._compile()
         if has_identity:
-            self._identify = attrgetter(*(self._attributes[name] for name in identity))
+            attributes = dict(zip(shape.fields, self._type.__struct_fields__, strict=True))
+            self._identify = attrgetter(*(attributes[name] for name in identity))
 
     def _compile(self) -> None:
         """Build the decoder, which leaves what has drifted to the cleaner."""
         self._type = struct_type(self._shape, self._required, self._defaults, self._drifting)
-        names = zip(self._shape.fields, self._type.__struct_fields__, strict=True)
-        self._attributes = dict(names)
         records = list[self._type]  # type: ignore[name-defined]
         self._decode_array = msgspec.json.Decoder(records, dec_hook=self._decode_value).decode
 
@@ -110,7 +111,8 @@ class RecordDecoder:
         if cleaned is None and python_type.path in self._required:
             msg = "Expected a usable value"
             raise TypeError(msg)
-        return cleaned
+        is_scalar = not isinstance(cleaned, (dict, list))
+        return cleaned if is_scalar else msgspec.convert(cleaned, python_type.fitting)
 
     def records(self, answer: IO[bytes]) -> Iterator[tuple[tuple[int, int, str], Any]]:
         """Decode an answer, block by block.
@@ -142,11 +144,9 @@ class RecordDecoder:
 
     def _decode(self, array: bytes) -> list[Any] | None:
         """Decode a block at once if all of it fits, else record by record."""
-        # From the end, which is much faster: few bytes are a backslash.
-        if self._is_typed and array.rfind(_NUL) < 0:
-            records = self._attempt(array)
-            if records is not None:
-                return records
+        records = self._attempt(array)
+        if records is not None:
+            return records
         try:
             parts = _split_block(array)
         except _UNFITTING:
@@ -158,22 +158,24 @@ class RecordDecoder:
 
     def _attempt(self, array: bytes) -> list[Any] | None:
         """Decode records at once; None if something in them does not fit."""
+        # From the end, which is much faster: few bytes are a backslash.
+        if not self._is_typed or array.rfind(_NUL) >= 0:
+            return None
+        self._pending.clear()
         try:
             records: list[Any] = self._decode_array(array)
         except _UNFITTING:
-            self._pending.clear_counts()
             return None
-        self._pending.move_counts_to(self._drift)
+        self._drift.changes.update(self._pending)
         return records
 
     def _fit(self, raw: bytes) -> Any:
         """Decode a record, and clean it if it does not fit."""
-        if self._is_typed and _NUL not in raw:
-            records = self._attempt(b"[%b]" % raw)
-            if records is not None:
-                return records[0]
+        records = self._attempt(b"[%b]" % raw)
+        if records is not None:
+            return records[0]
         record = self._clean(decode_leniently(raw))
-        drifting = self._drift.paths
+        drifting = frozenset(path for _, path in self._drift.changes)
         if self._is_typed and drifting > self._drifting:
             # What did not fit once is likely not to fit again.
             self._drifting = drifting
@@ -184,13 +186,12 @@ class RecordDecoder:
         if not isinstance(item, dict):
             msg = "an item of the array is not an object"
             raise UnusableRecordError(msg)
+        self._pending.clear()
         record = self._cleaner.clean_object(item, self._shape)
         record |= {name: value for name, value in self._defaults.items() if record[name] is None}
         for name in self._required:
             if record[name] is None:
                 msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
                 raise UnusableRecordError(msg)
-        self._pending.move_counts_to(self._drift)
-        if not self._is_typed:
-            return record
-        return self._type(**{self._attributes[name]: value for name, value in record.items()})
+        self._drift.changes.update(self._pending)
+        return msgspec.convert(record, self._type) if self._is_typed else record

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 API_URL = "https://api.calltouch.ru/calls-service/RestAPI"
-FILTER_MODES = ["startwith", "contains", "exact"]
 # Setting: API parameter, what it loads, the field it fills.
 _FLAGS = {
     "with_map_visits": ("withMapVisits", "the visits of each visitor", "mapVisits"),
@@ -31,15 +30,21 @@ _CALL_FLAGS = {
     "with_text": ("withText", "the recognised speech", "phrases"),
     "with_callback_info": ("withCallbackInfo", "what a callback was ordered with", "callbackInfo"),
 }
+# Setting: API parameter, title, which requests are left.
 _FILTERS = {
-    "subject": ("Form name", "whose form name starts with this"),
-    "keywords": ("Keywords", "whose search phrase contains this"),
-    "city": ("City", "from the city of exactly this name (names as in Sypex Geo)"),
-    "source": ("Source", "from exactly this source"),
-    "medium": ("Medium", "from exactly this medium"),
-    "manager": ("Manager", "of the manager of exactly this name"),
+    "subject": ("subject", "Form name", "whose form name starts with this"),
+    "keywords": ("keywords", "Keywords", "whose search phrase contains this"),
+    "city": ("city", "City", "from the city of exactly this name (names as in Sypex Geo)"),
+    "source": ("source", "Source", "from exactly this source"),
+    "medium": ("medium", "Medium", "from exactly this medium"),
+    "manager": ("manager", "Manager", "of the manager of exactly this name"),
+    "ani_value": ("ani.value", "Phone number", "with this phone number"),
+    "email_value": ("email.value", "E-mail", "with this e-mail address"),
 }
-_VALUE_FILTERS = {"ani": ("Phone number", "phone number"), "email": ("E-mail", "e-mail address")}
+_FILTER_MODES = {
+    "ani_filter_mode": ("ani.filterMode", "Phone number", "ani_value"),
+    "email_filter_mode": ("email.filterMode", "E-mail", "email_value"),
+}
 _CALL_FILTERS = {
     "unique_calls_only": ("uniqueOnly", "unique calls"),
     "target_calls_only": ("targetOnly", "target calls"),
@@ -55,13 +60,7 @@ def _parameters(*flags: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 # For each journal: setting -> API parameter of the same meaning.
 REQUEST_PARAMETERS = {
     "bind_to": "bindTo",
-    **{name: name for name in _FILTERS},
-    **{
-        f"{name}_{part}": f"{name}.{parameter}"
-        for name in _VALUE_FILTERS
-        for part, parameter in (("value", "value"), ("filter_mode", "filterMode"))
-    },
-    **_parameters(_FLAGS, _REQUEST_FLAGS),
+    **_parameters(_FILTERS, _FILTER_MODES, _FLAGS, _REQUEST_FLAGS),
 }
 CALL_PARAMETERS = {
     "bind_to": "bindTo",
@@ -84,25 +83,6 @@ def _flags(flags: dict[str, tuple[str, str, str]], note: str = "") -> list[th.Pr
     return [
         _flag(name, parameter, f"With {field}", f"Load {content} into `{field}`{note}.")
         for name, (parameter, content, field) in flags.items()
-    ]
-
-
-def _value_filter(name: str, title: str, content: str) -> list[th.Property[Any]]:
-    return [
-        th.Property(
-            f"{name}_value",
-            th.StringType,
-            title=title,
-            description=f"Only requests with this {content}. API: `{name}.value`.",
-        ),
-        th.Property(
-            f"{name}_filter_mode",
-            th.StringType,
-            allowed_values=FILTER_MODES,
-            title=f"{title} filter mode",
-            description=f"How `{name}_value` is compared; the API's default is `exact`. "
-            f"API: `{name}.filterMode`.",
-        ),
     ]
 
 
@@ -171,14 +151,23 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
     *(
         th.Property(
-            name, th.StringType, title=title, description=f"Only requests {which}. API: `{name}`."
+            name,
+            th.StringType,
+            title=title,
+            description=f"Only requests {which}. API: `{parameter}`.",
         )
-        for name, (title, which) in _FILTERS.items()
+        for name, (parameter, title, which) in _FILTERS.items()
     ),
     *(
-        part
-        for name, (title, content) in _VALUE_FILTERS.items()
-        for part in _value_filter(name, title, content)
+        th.Property(
+            name,
+            th.StringType,
+            allowed_values=["startwith", "contains", "exact"],
+            title=f"{title} filter mode",
+            description=f"How `{value}` is compared; the API's default is `exact`. "
+            f"API: `{parameter}`.",
+        )
+        for name, (parameter, title, value) in _FILTER_MODES.items()
     ),
     *_flags(_FLAGS, ", for requests and calls"),
     *_flags(_REQUEST_FLAGS),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from tap_calltouch.inputs import InputError
 from tap_calltouch.instants import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 State = dict[str, Any]
 
@@ -25,66 +25,55 @@ _KNOWN = {
     "replication_key_signpost",
     "starting_replication_value",
 }
-_FIRST_YEAR = 1900  # `start_date` may be far too early, and bookmarks begin there
+# `start_date` may be far too early, and bookmarks begin there.
+_FIRST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 _SLACK = timedelta(days=366)  # a clock may be wrong, but not by more than a year
 
 
-class ReadState(NamedTuple):
-    """A state that this tap can go on from.
-
-    Attributes:
-        state: With `bookmarks` of the tap's streams.
-        warnings: What the user should know.
-    """
-
-    state: State
-    warnings: list[str]
-
-
-def read_state(value: Any, streams: Mapping[str, str]) -> ReadState:
+def read_state(value: Any, streams: Mapping[str, str], warn: Callable[[str], None]) -> State:
     """Read a state from wherever it was kept.
 
     Args:
         value: Any JSON value.
         streams: The replication key of each stream, by name.
+        warn: Called with what the user should know.
 
     Returns:
-        The state.
+        A state that this tap can go on from, with `bookmarks` of its streams.
 
     Raises:
         InputError: If it is not empty and not one of this tap: to start over is for the user to
             decide.
     """
-    warnings: list[str] = []
-    state = _unwrap(value, warnings)
+    state = _unwrap(value, warn)
     if not state:
-        return ReadState({}, warnings)
+        return {}
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict) or (bookmarks and not bookmarks.keys() & streams.keys()):
         _refuse(f"it has no `bookmarks` of {' or '.join(streams)}")
     own = {
-        name: _read_stream(name, bookmarks[name], key, warnings)
+        name: _read_stream(name, bookmarks[name], key, warn)
         for name, key in streams.items()
         if name in bookmarks
     }
-    return ReadState({"bookmarks": {**bookmarks, **own}}, warnings)
+    return {"bookmarks": {**bookmarks, **own}}
 
 
-def _unwrap(value: Any, warnings: list[str]) -> State:  # noqa: RET503 - _refuse does not return
+def _unwrap(value: Any, warn: Callable[[str], None]) -> State:  # noqa: RET503 - _refuse does not return
     match value:
         case {"singer_state": inner}:
-            warnings.append("The state stands inside `singer_state`, as Meltano keeps it.")
-            return _unwrap(inner, warnings)
+            warn("The state stands inside `singer_state`, as Meltano keeps it.")
+            return _unwrap(inner, warn)
         case {"type": "STATE", "value": inner}:
-            warnings.append("The state stands inside a STATE message.")
-            return _unwrap(inner, warnings)
+            warn("The state stands inside a STATE message.")
+            return _unwrap(inner, warn)
         case dict():
             return value
         case _:
             _refuse("it is not a JSON object")
 
 
-def _read_stream(name: str, entry: Any, key: str, warnings: list[str]) -> State:
+def _read_stream(name: str, entry: Any, key: str, warn: Callable[[str], None]) -> State:
     partitions = entry.get("partitions", []) if isinstance(entry, dict) else None
     if not isinstance(partitions, list):
         _refuse(f"`bookmarks.{name}` must be an object")
@@ -95,7 +84,7 @@ def _read_stream(name: str, entry: Any, key: str, warnings: list[str]) -> State:
             site = _read_site(name, partition)
             read = {**_read_bookmark(name, partition, key), "context": {"siteId": site}}
             if site in by_site:
-                warnings.append(
+                warn(
                     f"The state has two bookmarks of stream {name}, site {site}; "
                     "the earlier one counts."
                 )
@@ -122,9 +111,7 @@ def _read_bookmark(name: str, entry: State, key: str) -> State:
     if entry.get(_BOOKMARK) is None:
         return entry
     try:
-        year = _instant_of(entry).year
-        is_plausible = year >= _FIRST_YEAR
-        is_plausible &= _instant_of(entry) < datetime.now(timezone.utc) + _SLACK
+        is_plausible = _FIRST <= _instant_of(entry) < datetime.now(timezone.utc) + _SLACK
     except (TypeError, ValueError, AttributeError, OverflowError):
         is_plausible = False
     if not is_plausible:

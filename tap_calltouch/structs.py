@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
+from singer_sdk.singerlib.catalog import SelectionMask
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,6 +25,7 @@ Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "a
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
 _INTEGER = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
+_ALL = SelectionMask()
 _EPOCH = date(1970, 1, 1)
 _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
@@ -40,10 +42,17 @@ class Instant(metaclass=_Anything):
 
 
 class Drifting(metaclass=_Anything):
-    """A value that did not fit its shape before; one class for each path."""
+    """A value that did not fit its shape before; one class for each path.
+
+    Attributes:
+        path: Such as `orders[].sum`.
+        shape: What it should be.
+        fitting: The type of values that fit.
+    """
 
     path: ClassVar[str]
     shape: ClassVar[Shape]
+    fitting: ClassVar[Any]
 
 
 @dataclass(frozen=True)
@@ -80,13 +89,16 @@ class Shape:
 ANY = Shape("any")
 
 
-def shape_of(schema: Schema, own: Schema) -> Shape:
+def shape_of(
+    schema: Schema, own: Schema, mask: Mapping[Breadcrumb, bool] = _ALL, path: Breadcrumb = ()
+) -> Shape:
     """Read a schema.
 
     Args:
-        schema: JSON Schema of a value, as the catalog has it and with `x-deselected` where
-            `select` has put it.
+        schema: JSON Schema of a value, as the catalog has it.
         own: The stream's own schema of the same value; empty if it has none.
+        mask: Whether what stands at a breadcrumb is selected, as the SDK has it.
+        path: The breadcrumb of the value.
 
     Returns:
         The shape of what a record holds.
@@ -101,52 +113,37 @@ def shape_of(schema: Schema, own: Schema) -> Shape:
         return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
     if kind == "any" and properties is not None:
         # One of several types; what stands here of an object holds for one.
-        return Shape("any", items=shape_of({**schema, "type": "object"}, own))
-    deselected = frozenset(schema.get("x-deselected", ()))
+        return Shape("any", items=shape_of({**schema, "type": "object"}, own, mask, path))
+    deselected = _deselected_below(mask, path)
     if kind != "object":
         return Shape(kind, deselected=deselected)
     known = own.get("properties", {})
     listed = properties or {}
-    fields = {name: shape_of(inner, known.get(name, {})) for name, inner in listed.items()}
+    fields = {
+        name: shape_of(inner, known.get(name, {}), mask, below)
+        for name, inner in listed.items()
+        if mask[below := (*path, "properties", name)]
+    }
     if not others and properties is not None:
         return Shape("object", fields)
     other = others if isinstance(others, dict) else {}
     for name, inner in known.items():
-        if name not in listed and (name,) not in deselected and _has_instants(inner):
-            below = [path[1:] for path in deselected if path[0] == name]
-            fields[name] = shape_of({**other, "x-deselected": below}, inner)
+        below = (*path, "properties", name)
+        if name not in listed and mask[below] and _has_instants(inner):
+            fields[name] = shape_of(other, inner, mask, below)
     return Shape("object", fields, shape_of(other, {}), deselected)
 
 
-def select(schema: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb = ()) -> Schema:
-    """Return a schema without what is not selected.
-
-    Args:
-        schema: JSON Schema of a value.
-        mask: Whether what stands at a breadcrumb is selected, as the SDK has it.
-        path: The breadcrumb of the value.
-
-    Returns:
-        A copy. What is deselected of a value whose fields are not all known stands in
-        `x-deselected`, as paths below it.
-    """
-    properties = schema.get("properties", {})
-    paths = {name: (*path, "properties", name) for name in properties}
-    selected = {
-        name: select(properties[name], mask, below) for name, below in paths.items() if mask[below]
-    }
-    if "properties" in schema and not schema.get("additionalProperties"):
-        return {**schema, "properties": selected}
-    deselected = [
+def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> frozenset[Breadcrumb]:
+    """Return the paths, from a value on, of what is deselected of its objects."""
+    return frozenset(
         crumb[len(path) + 1 :: 2]
         for crumb, is_selected in mask.items()
         if not is_selected
         and len(crumb) > len(path)
         and crumb[: len(path)] == path
         and set(crumb[len(path) :: 2]) == {"properties"}
-    ]
-    copy = {**schema, "properties": selected} if "properties" in schema else {**schema}
-    return copy | ({"x-deselected": deselected} if deselected else {})
+    )
 
 
 def _type_of(schema: Schema) -> str:
@@ -184,21 +181,19 @@ def struct_type(
     """
     fields: list[Any] = []
     for number, (key, inner) in enumerate(shape.fields.items()):
-        attribute, decoded = f"f{number}", _python_type(inner, drifting, prefix + key)
+        decoded = _python_type(inner, drifting, prefix + key)
+        default: Any = msgspec.NODEFAULT
         if key not in required:
-            fields.append((attribute, decoded | None, defaults.get(key)))
-        elif key in defaults:
-            fields.append((attribute, decoded, defaults[key]))
-        else:
-            fields.append((attribute, decoded))
-    rename = {f"f{number}": key for number, key in enumerate(shape.fields)}
-    name = prefix.rstrip(".") or "Record"
-    return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
+            decoded, default = decoded | None, None
+        options = msgspec.field(default=defaults.get(key, default), name=key)
+        fields.append((f"f{number}", decoded, options))
+    return msgspec.defstruct(prefix.rstrip(".") or "Record", fields, kw_only=True, gc=False)
 
 
 def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
     if path in drifting:
-        return _Anything(path, (Drifting,), {"path": path, "shape": shape})
+        fitting = _python_type(shape, (), path)
+        return _Anything(path, (Drifting,), {"path": path, "shape": shape, "fitting": fitting})
     if shape.kind == "object" and shape.items:
         return dict[str, _python_type(shape.items, (), path) | None]  # type: ignore[misc]
     if shape.kind == "object":

@@ -30,7 +30,6 @@ from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from types import FrameType
 
     import click
 
@@ -43,6 +42,7 @@ class TapCalltouch(Tap):
     name = "tap-calltouch"
     config_jsonschema = deepcopy(SETTINGS)  # the SDK adds its own
     message_writer_class = BlockWriter
+    message_writer: BlockWriter
 
     @override
     def __init__(
@@ -57,8 +57,9 @@ class TapCalltouch(Tap):
         **options: Any,
     ) -> None:
         own_state = read_state(
-            state if isinstance(state, (dict, list)) else read_objects(state, "state"),
+            read_objects(state, "state"),
             {stream.name: str(stream.replication_key) for stream in STREAMS},
+            self.logger.warning,
         )
         if catalog is not None and not isinstance(catalog, Catalog):
             catalog = check_catalog(read_objects(catalog, "catalog"))
@@ -67,19 +68,17 @@ class TapCalltouch(Tap):
                 read_objects(config, "config"), environment=parse_env_config, strict=validate_config
             ),
             catalog=catalog,
-            state=own_state.state,
+            state=own_state,
             validate_config=validate_config,
             setup_mapper=setup_mapper,
             **options,
         )
-        for warning in own_state.warnings:
-            self.logger.warning(warning)
         if setup_mapper:
             self._deselect_impossible_streams()
         if threading.current_thread() is threading.main_thread():
             # The SDK would write STATE into the middle of a RECORD, and exit with 0.
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._exit_on_signal)
+                signal.signal(number, self.message_writer.terminate)
 
     def _checked(
         self, config: dict[str, Any], *, environment: bool, strict: bool
@@ -91,7 +90,7 @@ class TapCalltouch(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         if environment:
-            config = config | read_environment(schema, f"{self.name.upper().replace('-', '_')}_")
+            config = config | read_environment(schema)
         config = normalize(config, schema)
         redact_logs(str(config.get("api_token", "")))
         for sentence in unknown_settings(config, schema):
@@ -113,7 +112,7 @@ class TapCalltouch(Tap):
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
         client = cache(lambda: Client(self.config, self.logger))
-        return [stream(self, client, self._writer) for stream in STREAMS]
+        return [stream(self, client, self.message_writer) for stream in STREAMS]
 
     @override
     def setup_mapper(self) -> None:
@@ -126,10 +125,6 @@ class TapCalltouch(Tap):
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
-
-    @property
-    def _writer(self) -> BlockWriter:
-        return cast("BlockWriter", self.message_writer)
 
     def _deselect_impossible_streams(self) -> None:
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
@@ -154,6 +149,3 @@ class TapCalltouch(Tap):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         read_objects([path for path in value if path != "ENV"], "config")
         return super().cb_config(ctx, param, value)
-
-    def _exit_on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._writer.terminate(128 + number)

@@ -600,7 +600,7 @@ def test_a_file_with_variables_is_read_and_overruled(
     environment.setenv(f"{PREFIX}WINDOW_DAYS", "30")
     environment.setenv(f"{PREFIX}BATCH_CONFIG", "{}")
     environment.chdir(tmp_path)
-    assert read_environment(SCHEMA, PREFIX) == {
+    assert read_environment(SCHEMA) == {
         "subject": "Заявка на окна",
         "window_days": "30",
         "site_ids": "[1, 2]",

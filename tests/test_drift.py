@@ -127,23 +127,12 @@ def test_without_differences_there_is_nothing_to_report() -> None:
 
 def test_report_has_a_line_for_each_kind_of_difference_and_no_value() -> None:
     drift = Drift()
-    drift.converted.update({"subject": 2, "orders[].sum": 30})
-    drift.removed.update({"ctClientId": 1})
+    drift.changes["converted", "subject"] += 2
+    drift.changes["converted", "orders[].sum"] += 30
+    drift.changes["removed", "ctClientId"] += 1
     drift.look_for_unknown(io.BytesIO(b'[{"new": "+79990000000", "client": {"age": 5}}]'), SCHEMA)
     assert list(drift.report()) == [
         "Values converted since they do not fit the schema: orders[].sum 30, subject 2",
         "Values removed since they do not fit the schema: ctClientId 1",
         f"{FIELDS}client.age (integer), new (string)",
     ]
-
-
-def test_counts_move_and_are_forgotten() -> None:
-    pending, drift = Drift(), Drift()
-    pending.converted.update({"subject": 2})
-    pending.removed.update({"orders": 1})
-    pending.move_counts_to(drift)
-    pending.move_counts_to(drift)
-    assert (drift.converted, drift.removed) == ({"subject": 2}, {"orders": 1})
-    assert drift.paths == {"subject", "orders"}
-    drift.clear_counts()
-    assert drift.paths == set()

@@ -125,6 +125,10 @@ def test_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path) -
     assert {call.params.get("subject") for call in sandbox.calls} == {"Заявка", None}
 
 
+def catalog_of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"streams": [{"tap_stream_id": "requests", "schema": schema}]}
+
+
 @pytest.mark.parametrize(
     ("catalog", "problem"),
     [
@@ -133,6 +137,15 @@ def test_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path) -
         ({"streams": [5]}, "Each stream of a catalog needs a `tap_stream_id` and a `schema`."),
         ({"streams": [{"tap_stream_id": "requests"}]}, "needs a `tap_stream_id` and a `schema`."),
         ({"streams": [{"schema": {}}]}, "needs a `tap_stream_id` and a `schema`."),
+        (catalog_of({"properties": 5}), "The catalog holds 5 as properties of requests, not an"),
+        (
+            catalog_of({"properties": {"orders": {"items": {"properties": {"sum": "text"}}}}}),
+            'The catalog holds "text" as schema of requests.orders[].sum, not an object.',
+        ),
+        (
+            catalog_of({"properties": {"orders": {"items": []}}}),
+            "The catalog holds [] as schema of requests.orders[], not an object.",
+        ),
     ],
 )
 def test_catalog_that_is_none_is_one_sentence(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_calltouch.flattening import UnknownColumnError, build_flattener
+from tap_calltouch.flattening import Flattener, UnknownColumnError
 from tap_calltouch.maps import RecordMapper
 from tap_calltouch.structs import shape_of
 from tests.support.decoded import (
@@ -96,7 +96,7 @@ def test_lifelike_records_are_flattened_from_structs(
     stream: str, depth: int, separator: str, length: int
 ) -> None:
     stream_map = sdk_map(SCHEMA_OF[stream], depth, separator, length)
-    flatten = build_flattener(SHAPE_OF[stream], stream_map)
+    flatten = Flattener(SHAPE_OF[stream], stream_map)
     records = structs(stream, lifelike(stream))
     assert records
     for record in records:
@@ -106,7 +106,7 @@ def test_lifelike_records_are_flattened_from_structs(
 
 
 def test_an_object_that_is_null_leaves_no_column() -> None:
-    flatten = build_flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 2))
+    flatten = Flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 2))
     (bare,) = structs("requests", lifelike("requests")[-1:])
     flat = flatten(bare)
     assert not [name for name in flat if name.startswith("session")]
@@ -114,30 +114,37 @@ def test_an_object_that_is_null_leaves_no_column() -> None:
 
 
 def test_json_texts_have_no_escapes_for_cyrillic() -> None:
-    flatten = build_flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 1))
+    flatten = Flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 1))
     tags = [{"category": "", "type": "MANUAL", "names": ["Ипотека"]}]
     (record,) = structs("requests", [lifelike("requests")[-1] | {"RequestTags": tags}])
     assert "Ипотека" in flatten(record)["RequestTags"]
 
 
-# Where the SDK must do it.
+def test_records_after_one_whose_object_was_none_are_flattened() -> None:
+    first, second, third, *_ = lifelike("requests")
+    second["session"], second["orders"] = "none", [{"session": 5}]
+    records = structs("requests", [first, second, third])
+    stream_map = sdk_map(SCHEMA_OF["requests"], 2)
+    flat = [record for _, record in RecordMapper([stream_map], SHAPE_OF["requests"], {})(records)]
+    assert len(flat) == 3
+    for record, mine in zip(records, flat, strict=True):
+        assert comparable(mine) == comparable(as_the_sdk_has_it(stream_map, record))
+    assert flat[2]["session__sessionId"] == third["session"]["sessionId"]
 
 
-def test_a_cleaned_record_is_flattened_by_the_sdk() -> None:
-    """Objects of a record that did not fit are dicts; those of records beside it are structs."""
+def test_a_cleaned_record_is_flattened_like_those_beside_it() -> None:
     first, second, *_ = lifelike("requests")
     second["session"] |= {"sessionId": "16441053", "city": ["Москва"]}
     second["manager"] = 5
     records = structs("requests", [first, second])
     stream_map = sdk_map(SCHEMA_OF["requests"], 2)
-    flatten = build_flattener(SHAPE_OF["requests"], stream_map)
-    flatten(records[0])
-    with pytest.raises(AttributeError):
-        flatten(records[1])
     flat = [record for _, record in RecordMapper([stream_map], SHAPE_OF["requests"], {})(records)]
     for record, mine in zip(records, flat, strict=True):
         assert comparable(mine) == comparable(as_the_sdk_has_it(stream_map, record))
     assert (flat[1]["session__city"], flat[1]["manager"]) == ('["Москва"]', "5")
+
+
+# Where the SDK must do it.
 
 
 @pytest.mark.parametrize(
@@ -156,7 +163,7 @@ def test_an_object_whose_name_is_a_column_is_left_to_the_sdk(properties: Json) -
     shape = shape_of(schema, {})
     stream_map = sdk_map(schema, 2, separator="")
     with pytest.raises(UnknownColumnError):
-        build_flattener(shape, stream_map)
+        Flattener(shape, stream_map)
     record = struct(
         shape, {name: dict.fromkeys(properties[name]["properties"], "x") for name in properties}
     )
@@ -168,4 +175,4 @@ def test_a_column_that_the_flat_schema_lacks_is_left_to_the_sdk() -> None:
     schema: Json = {"type": "object", "properties": {"a": TEXT}}
     other = {"type": "object", "properties": {"a": TEXT, "b": TEXT}}
     with pytest.raises(UnknownColumnError):
-        build_flattener(shape_of(other, {}), sdk_map(schema, 2))
+        Flattener(shape_of(other, {}), sdk_map(schema, 2))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import PluginMapper
 
-from tap_calltouch.maps import RecordMapper, names_in
+from tap_calltouch.maps import RecordMapper
 from tap_calltouch.structs import shape_of
 from tests.support.decoded import SCHEMA_OF, SHAPE_OF, builtins, lifelike, struct, structs
 from tests.support.repetitions import times
@@ -64,27 +64,6 @@ def mapped_by_the_sdk(maps: Json, records: list[Any], **options: Any) -> list[tu
                     result = {k: v for k, v in result.items() if k in columns or v is not None}
                 found.append((stream_map.stream_alias, result))
     return found
-
-
-@pytest.mark.parametrize(
-    ("expressions", "names"),
-    [
-        ([], set()),
-        (["session"], {"session"}),
-        (["client['phones'][0]"], {"client['phones'][0]", "client"}),
-        (
-            ["[tag['names'] for tag in RequestTags or []]"],
-            {"[tag['names'] for tag in RequestTags or []]", "tag", "RequestTags"},
-        ),
-        (["_['session']"], {"_['session']", "_"}),
-        (["UTM source"], {"UTM source"}),
-        (["session.city if session else None"], {"session.city if session else None", "session"}),
-        (["'session'"], {"'session'"}),
-    ],
-    ids=lambda value: str(sorted(value))[:30],  # in one order for all of pytest's workers
-)
-def test_names_are_those_that_expressions_use(expressions: list[str], names: set[str]) -> None:
-    assert names_in(expressions) == names
 
 
 MAPS: dict[str, Json] = {

@@ -117,7 +117,7 @@ def signalled(writer: BlockWriter, pipe: Pipe) -> Iterator[None]:
 
     def handle(*_: object) -> None:
         pipe.signalled.set()
-        writer.terminate(143)
+        writer.terminate(signal.SIGTERM)
 
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -257,15 +257,17 @@ def test_output_that_cannot_be_written_to_is_one_plain_error(
 # Termination.
 
 
-def end(writer: BlockWriter, exit_code: int = 143) -> Any:
+def end(writer: BlockWriter, number: int = signal.SIGTERM) -> Any:
     with pytest.raises(SystemExit) as ended:
-        writer.terminate(exit_code)
+        writer.terminate(number)
     return ended.value.code
 
 
-@pytest.mark.parametrize("exit_code", [130, 143])
-def test_termination_exits_with_the_code_of_its_signal(pipe: Pipe, exit_code: int) -> None:
-    assert end(BlockWriter(), exit_code) == exit_code
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_termination_exits_with_the_code_of_its_signal(
+    pipe: Pipe, number: int, exit_code: int
+) -> None:
+    assert end(BlockWriter(), number) == exit_code
     assert pipe.waiting() == b""
 
 
@@ -367,13 +369,13 @@ def test_a_second_signal_does_not_cut_the_last_words(pipe: Pipe) -> None:
 
     def handle(*_: object) -> None:
         pipe.signalled.set()
-        writer.terminate(130)
+        writer.terminate(signal.SIGINT)
 
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     try:
         with pytest.raises(SystemExit) as ended:
-            writer.terminate(143)
+            writer.terminate(signal.SIGTERM)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

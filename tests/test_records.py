@@ -101,7 +101,11 @@ def decode_field(
 
 
 def counts(drift: Drift) -> tuple[Record, Record]:
-    return dict(drift.converted), dict(drift.removed)
+    converted, removed = (
+        {path: number for (kind, path), number in drift.changes.items() if kind == verb}
+        for verb in ("converted", "removed")
+    )
+    return converted, removed
 
 
 # The vendor's sample.

@@ -34,8 +34,8 @@ def by_site(*partitions: Any) -> dict[str, Any]:
 
 
 def read(value: Any) -> tuple[dict[str, Any], list[str]]:
-    state, warnings = read_state(value, KEYS)
-    return state, warnings
+    warnings: list[str] = []
+    return read_state(value, KEYS, warnings.append), warnings
 
 
 OURS = [

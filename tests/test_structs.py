@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from singer_sdk.singerlib.catalog import SelectionMask
 
 from tap_calltouch.cleaning import Cleaner
-from tap_calltouch.drift import Drift
 from tap_calltouch.instants import timestamp
-from tap_calltouch.structs import ANY, Shape, select, shape_of, stamp, struct_type
+from tap_calltouch.structs import ANY, Shape, shape_of, stamp, struct_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,21 +106,6 @@ def record(fields: Mapping[str, Shape], others: Shape | None = None) -> Shape:
             Shape("any", items=record({"a": TEXT})),
             id="an object or an array",
         ),
-        pytest.param(
-            {"type": "object", "x-deselected": [("a",), ("b", "c")]},
-            Shape("object", items=ANY, deselected=frozenset({("a",), ("b", "c")})),
-            id="a free-form object without some fields",
-        ),
-        pytest.param(
-            {"x-deselected": [("a",)]},
-            Shape("any", deselected=frozenset({("a",)})),
-            id="anything without a field",
-        ),
-        pytest.param(
-            {"type": "string", "x-deselected": [("a",)]},
-            Shape("string", deselected=frozenset({("a",)})),
-            id="an object as a text, without a field",
-        ),
         pytest.param({"type": "object"}, Shape("object", items=ANY), id="free-form object"),
         pytest.param(
             {"type": "object", "additionalProperties": True},
@@ -185,12 +172,6 @@ def test_shape_of_a_schema_without_instants(schema: Any, shape: Shape) -> None:
             record({"sum": NUMBER, "created": WHEN}, ANY),
             id="an open object keeps its instants",
         ),
-        pytest.param(
-            "order",
-            {"type": "object", "x-deselected": [("created",), ("sum",)]},
-            Shape("object", items=ANY, deselected=frozenset({("created",), ("sum",)})),
-            id="a free-form object without its instants",
-        ),
         pytest.param("plain", {"type": "object"}, Shape("object", items=ANY), id="a map"),
         pytest.param(
             "order",
@@ -213,7 +194,7 @@ def test_unlisted_fields_keep_their_order() -> None:
     own = {"properties": dict.fromkeys(names, INSTANT)}
     assert list(shape_of({"type": "object"}, own).fields) == names
     value = dict.fromkeys(names, "a")
-    assert list(Cleaner("ms", Drift()).clean_object(value, record({}, ANY))) == names
+    assert list(Cleaner("ms", Counter()).clean_object(value, record({}, ANY))) == names
 
 
 # Selection.
@@ -231,15 +212,14 @@ TREE = {
 }
 
 
-def mask(*deselected: str) -> dict[tuple[str, ...], bool]:
+def mask(*deselected: str) -> SelectionMask:
     """Return a selection mask with every field but those."""
-    names = ["", "id", "client", "client.fio", "client.phone", "attrs", "attrs.a", "attrs.a.b"]
-    return {
-        tuple(step for part in name.split(".") for step in ("properties", part) if name): (
-            name not in deselected
-        )
-        for name in names
-    }
+    return SelectionMask(
+        {
+            tuple(step for part in name.split(".") for step in ("properties", part)): False
+            for name in deselected
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -250,18 +230,42 @@ def mask(*deselected: str) -> dict[tuple[str, ...], bool]:
         pytest.param(["client", "client.fio", "client.phone"], ["id", "attrs"], id="an object"),
     ],
 )
-def test_deselected_fields_are_not_in_the_schema(deselected: list[str], fields: list[str]) -> None:
-    assert list(select(TREE, mask(*deselected))["properties"]) == fields
+def test_deselected_fields_are_not_in_the_shape(deselected: list[str], fields: list[str]) -> None:
+    assert list(shape_of(TREE, {}, mask(*deselected)).fields) == fields
 
 
 def test_object_whose_fields_are_all_deselected_has_none() -> None:
-    selected = select(TREE, mask("client.fio", "client.phone"))
-    assert shape_of(selected, TREE).fields["client"] == record({})
+    shape = shape_of(TREE, TREE, mask("client.fio", "client.phone"))
+    assert shape.fields["client"] == record({})
 
 
 def test_deselected_fields_of_a_free_form_object_are_known_by_their_paths() -> None:
-    shape = shape_of(select(TREE, mask("attrs.a.b")), TREE).fields["attrs"]
+    shape = shape_of(TREE, TREE, mask("attrs.a.b")).fields["attrs"]
     assert shape == Shape("object", items=TEXT, deselected=frozenset({("a", "b")}))
+
+
+@pytest.mark.parametrize(
+    ("schema", "shape"),
+    [
+        ({"type": "object"}, Shape("object", items=ANY)),
+        ({}, ANY),
+        ({"type": "string"}, TEXT),
+        ({"type": "string", "properties": {"a": {"type": "string"}}}, TEXT),
+    ],
+    ids=["a free-form object", "anything", "an object as a text", "one of known fields as a text"],
+)
+def test_deselected_fields_that_no_shape_lists_are_known_by_their_paths(
+    schema: dict[str, Any], shape: Shape
+) -> None:
+    catalog = {"type": "object", "properties": {"x": schema}}
+    found = shape_of(catalog, {}, mask("x.a", "x.b.c")).fields["x"]
+    assert found == replace(shape, deselected=frozenset({("a",), ("b", "c")}))
+
+
+def test_free_form_object_can_be_without_its_instants() -> None:
+    catalog = {"type": "object", "properties": {"order": {"type": "object"}}}
+    shape = shape_of(catalog, OWN, mask("order.created", "order.sum")).fields["order"]
+    assert shape == Shape("object", items=ANY, deselected=frozenset({("created",), ("sum",)}))
 
 
 @pytest.mark.parametrize("kind", [{}, {"type": ["object", "string"]}, {"type": "object"}])
