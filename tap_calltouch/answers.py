@@ -119,7 +119,7 @@ def read_answer(
     status = response.status_code
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = _first_byte(body)
-    if is_success and opening == b"[" and expected != "page":
+    if is_success and opening == b"[" and expected == "array":
         if _last_byte(body) != b"]":
             msg = f"{label}: the answer is cut short."
             raise HeavyAnswerError(msg)
@@ -128,7 +128,7 @@ def read_answer(
     body.seek(start)
     if is_success and opening in {b"[", b"{"} and expected != "array":
         text = body.read()
-        page = _read_record(text) if expected == "single" else _read_page(text)
+        page = _read_single(text) if expected == "single" else _read_page(text)
         if page and (array := page.array):
             return Answer(io.BytesIO(array), received_at(response), page)
         body.seek(start)
@@ -136,9 +136,11 @@ def read_answer(
     raise _error(response, text, label, token, is_single=expected == "single")
 
 
-def _read_record(text: bytes) -> Page | None:
-    """Return the one record that an object is, None if it is something else."""
+def _read_single(text: bytes) -> Page | None:
+    """Return the record that an object is, or those of an array; None if it is something else."""
     content = _parse(text)
+    if isinstance(content, list):
+        return Page(records=msgspec.Raw(text))
     is_record = isinstance(content, dict) and "requestId" in content
     return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else None
 

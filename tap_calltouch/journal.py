@@ -217,7 +217,7 @@ class JournalStream(Stream):
     def _by_number(self, reader: Reader) -> Iterator[Delivery]:
         """Yield the requests that are asked for by number."""
         site = self._site(None)
-        numbers = self.config["request_numbers"]
+        numbers = dict.fromkeys(self.config["request_numbers"])
         for number, answer in prefetch(reader.read_number, numbers, self._width):
             records = site.read_all(answer, f"Request {number}") if answer else []
             if not answer or not records:
