@@ -267,15 +267,16 @@ def test_machine_without_utf_8_says_what_is_wrong(sandbox: Sandbox, tmp_path: Pa
     assert "Setting `bind_to` must be one of request, session, not" in found.stderr
 
 
+@pytest.mark.parametrize("name", ["subject", "api_token"])
 @pytest.mark.parametrize("environment", [{}, NO_UTF_8], ids=["UTF-8", "no UTF-8"])
 def test_setting_in_another_encoding_is_one_sentence(
-    config: str, tmp_path: Path, environment: dict[str, str]
+    config: str, tmp_path: Path, environment: dict[str, str], name: str
 ) -> None:
-    subject = {"TAP_CALLTOUCH_SUBJECT": "Заявка".encode("cp1251")}
+    setting = {f"TAP_CALLTOUCH_{name.upper()}": "Заявка".encode("cp1251")}
     arguments = ("--config", config, "--config", "ENV")
-    found = run(*arguments, folder=tmp_path, environment={**environment, **subject})
+    found = run(*arguments, folder=tmp_path, environment={**environment, **setting})
     only_error(found)
-    assert "Setting `subject` is not text in UTF-8." in found.stderr
+    assert f"Setting `{name}` is not text in UTF-8." in found.stderr
 
 
 def test_half_a_character_in_a_config_is_one_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
