@@ -311,15 +311,16 @@ class JournalStream(Stream):
         self.log("%s", message, level=logging.WARNING)
 
 
-def _known_method(method: str, stream: str) -> str:
+def _known_method(method: Any, stream: str) -> str:
     """Return a replication method as the SDK spells it; raise InputError if there is no such."""
-    if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+    known = str(method).upper()
+    if known not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
         msg = (
             f"The catalog asks for the replication method {method} of stream {stream}, which has "
             "FULL_TABLE and INCREMENTAL."
         )
         raise InputError(msg)
-    return method.upper()
+    return known
 
 
 def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:

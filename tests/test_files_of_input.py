@@ -87,6 +87,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "half": (lambda path: path.write_text('{"api_token": '), "is not JSON"),
     "YAML": (lambda path: path.write_text("api_token: x"), "is not JSON"),
     "nested too deeply": (lambda path: path.write_text("[" * 200_000), "is nested too deeply"),
+    "NaN": (lambda path: path.write_text('{"x": NaN}'), "is not JSON: NaN is no number of JSON"),
     "UTF-16": (
         lambda path: path.write_text('{"subject": "окна"}', encoding="utf-16"),
         "is not text in UTF-8",
@@ -125,6 +126,15 @@ def test_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path) -
     assert {call.params.get("subject") for call in sandbox.calls} == {"Заявка", None}
 
 
+def catalog_with(schema: Any = None, **entry: Any) -> dict[str, Any]:
+    """Return a catalog with one column and one entry."""
+    schema = {"type": "object", "properties": {"orders": schema or {}}}
+    return {"streams": [{"tap_stream_id": "requests", "schema": schema, **entry}]}
+
+
+METADATA = "The catalog's metadata of stream requests must be a list of objects, each with a"
+
+
 @pytest.mark.parametrize(
     ("catalog", "problem"),
     [
@@ -133,6 +143,26 @@ def test_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path) -
         ({"streams": [5]}, "Each stream of a catalog needs a `tap_stream_id` and a `schema`."),
         ({"streams": [{"tap_stream_id": "requests"}]}, "needs a `tap_stream_id` and a `schema`."),
         ({"streams": [{"schema": {}}]}, "needs a `tap_stream_id` and a `schema`."),
+        (
+            catalog_with(stream="leads"),
+            'The catalog calls stream requests "leads". Use `__alias__`',
+        ),
+        (catalog_with(metadata=None), METADATA),
+        (catalog_with(metadata=[None]), METADATA),
+        (catalog_with(metadata=[{"metadata": {"selected": True}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": []}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": None, "metadata": {}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [[]], "metadata": {}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [], "metadata": None}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [1.5], "metadata": {}}]), METADATA),
+        (catalog_with(replication_method=5), "the replication method 5 of stream requests"),
+        (catalog_with({"type": [{}]}), "type of requests.orders is [{}], not a text"),
+        (catalog_with({"type": 1.5}), 'type of requests.orders is "1.5", not a text'),
+        (catalog_with({"items": 1.5}), 'items of requests.orders are "1.5", not an object'),
+        (
+            catalog_with({"type": "object", "additionalProperties": {"properties": 5}}),
+            "properties of requests.orders.* are 5, not an object",
+        ),
     ],
 )
 def test_catalog_that_is_none_is_one_sentence(
