@@ -403,6 +403,7 @@ CONVERTED: list[tuple[str, str, object]] = [
     ("subject", "[]", "[]"),
     ("subject", '{"а": [1, null, "\\n"]}', '{"а": [1, null, "\\n"]}'),
     ("subject", '{"a": "\\u0000"}', '{"a": "\ufffd"}'),
+    ("subject", '{"a": [1e999, -Infinity, NaN]}', '{"a": [null, null, null]}'),
     (
         "session.additionalTags[]",
         '{"name": "UTM", "value": "x"}',
