@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from copy import deepcopy
 from difflib import get_close_matches
@@ -176,6 +177,12 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
         yield from _problems_of_batches(config.get("batch_config"))
         if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
             yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
+        uses_faker = re.search(r"\bfake\.", json.dumps(config.get("stream_maps"), default=str))
+        if uses_faker and not find_spec("faker"):
+            yield (
+                "Setting `stream_maps` uses `fake`, which needs the library Faker: install "
+                "`singer-sdk[faker]` beside the tap."
+            )
 
 
 def _is_text(value: str) -> bool:

@@ -536,6 +536,17 @@ def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed
     assert all("needs the library pyarrow: install `tap-calltouch[parquet]`" in s for s in found)
 
 
+@pytest.mark.parametrize("installed", [True, False], ids=["with Faker", "without"])
+def test_fake_values_need_their_library(
+    monkeypatch: pytest.MonkeyPatch, *, installed: bool
+) -> None:
+    monkeypatch.setattr("tap_calltouch.config.find_spec", lambda _: installed or None)
+    found = sentences({"stream_maps": {"requests": {"manager": "fake.name() if manager else ''"}}})
+    assert len(found) == (not installed)
+    assert all("needs the library Faker: install `singer-sdk[faker]`" in s for s in found)
+    assert not sentences({"stream_maps": {"requests": {"fake": "'fake'", "x": "not_fake.a"}}})
+
+
 # The environment.
 
 IN_THE_ENVIRONMENT: dict[str, tuple[str, object]] = {
