@@ -173,7 +173,7 @@ def struct_type(
     Args:
         shape: The shape of an object. Fields that it does not list are dropped.
         required: Fields that must not be null.
-        defaults: Values of fields that are missing, in place of null.
+        defaults: Values of fields that are missing, in place of null, which they do not take.
         drifting: Paths of values that are left to `dec_hook`, such as `orders[].sum`.
         prefix: The path of the object, with a dot.
 
@@ -185,12 +185,12 @@ def struct_type(
     fields: list[Any] = []
     for number, (key, inner) in enumerate(shape.fields.items()):
         attribute, decoded = f"f{number}", _python_type(inner, drifting, prefix + key)
-        if key not in required:
-            fields.append((attribute, decoded | None, defaults.get(key)))
-        elif key in defaults:
+        if key in defaults:
             fields.append((attribute, decoded, defaults[key]))
-        else:
+        elif key in required:
             fields.append((attribute, decoded))
+        else:
+            fields.append((attribute, decoded | None, None))
     rename = {f"f{number}": key for number, key in enumerate(shape.fields)}
     name = prefix.rstrip(".") or "Record"
     return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
