@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from http.client import BadStatusLine
 from random import uniform
 from threading import Lock
 from time import monotonic, sleep
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 from singer_sdk import metrics
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-from urllib3.exceptions import InvalidHeader
+from typing_extensions import override
+from urllib3.exceptions import InvalidChunkLength, InvalidHeader
 from urllib3.util import Retry
 
 from tap_calltouch.answers import HeavyAnswerError, quote_message, read_answer
@@ -32,6 +34,9 @@ _FATAL = (
     requests.exceptions.InvalidURL,
     TypeError,  # what requests raises for a proxy with a user but without a host
 )
+
+# Errors that quote what was read, which may be records.
+_QUOTING = {BadStatusLine, InvalidChunkLength}
 
 MAX_TRIES = 5
 HEAVY_TRIES = 2
@@ -81,6 +86,12 @@ class Pace:
         self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
 
 
+class _Session(requests.Session):
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return none: redirects are not followed, and one may name no usable address."""
+
+
 class Client:
     """A client of the Calltouch API, for all streams and threads."""
 
@@ -97,7 +108,7 @@ class Client:
         self._logger = logger
         self._metrics_logger = metrics.get_metrics_logger()
         self._pace = Pace(config["requests_per_second"])
-        self._session = requests.Session()
+        self._session = _Session()
 
     def get(
         self,
@@ -224,6 +235,9 @@ class Client:
 
     def _reason(self, error: Exception) -> str:
         cause = error.args[0] if error.args else error
+        for part in getattr(cause, "args", ()):
+            if type(part) in _QUOTING:
+                return type(part).__name__
         return quote_message(str(getattr(cause, "reason", cause)), self._token)
 
     def _log_duration(self, path: str, response: requests.Response) -> None:
