@@ -95,7 +95,8 @@ def shape_of(schema: Schema, own: Schema) -> Shape:
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
     properties, others = schema.get("properties"), schema.get("additionalProperties")
-    if kind == "any" and properties is None and not others and _has_instants(own):
+    is_free = properties is None and not isinstance(others, dict)
+    if kind == "any" and is_free and _has_instants(own):
         kind = _type_of(own)
     if kind == "array":
         return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
