@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import requests
 from singer_sdk import metrics
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-from typing_extensions import override
 from urllib3.exceptions import InvalidChunkLength, InvalidHeader
 from urllib3.util import Retry
 
@@ -86,12 +85,6 @@ class Pace:
         self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
 
 
-class _Session(requests.Session):
-    @override
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return none: redirects are not followed, and one may name no usable address."""
-
-
 class Client:
     """A client of the Calltouch API, for all streams and threads."""
 
@@ -108,7 +101,7 @@ class Client:
         self._logger = logger
         self._metrics_logger = metrics.get_metrics_logger()
         self._pace = Pace(config["requests_per_second"])
-        self._session = _Session()
+        self._session = requests.Session()
 
     def get(
         self,

@@ -275,15 +275,6 @@ ENDS = [
         said="redirect",
         max_calls=1,
     ),
-    *(
-        Case(
-            f"redirect to {location}",
-            every_call("redirect", location=location),
-            said="redirect.*`api_url`",
-            max_calls=1,
-        )
-        for location in ("http://[", "http://\xff")
-    ),
     Case(
         "redirect to a malformed address",
         lambda _: [Fault("redirect", location="http://[")],
