@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.exceptions import FatalAPIError
 from zlib_ng import gzip_ng
 
 from tap_calltouch.messages import FLUSH_SIZE
@@ -36,8 +37,29 @@ def write_files(
     """
     if batch_config.encoding.format == "jsonl":
         return _write_jsonl(records, batch_config, f"{tap}--{stream}")
-    batches = Batcher(tap, stream, batch_config).get_batches(map(msgspec.to_builtins, records))
-    return iter(batches)
+    return _write_parquet(records, Batcher(tap, stream, batch_config), stream)
+
+
+def _write_parquet(records: Iterable[Any], batcher: Batcher, stream: str) -> Iterator[list[str]]:
+    rows = (_without_empty_objects(msgspec.to_builtins(record)) for record in records)
+    try:
+        yield from batcher.get_batches(rows)
+    except (NotImplementedError, OverflowError, TypeError, ValueError) as error:
+        # Not its message, which may quote a record.
+        msg = (
+            f"Stream {stream}: records cannot be written as Parquet ({type(error).__name__}), "
+            "which has one type in a column. Check `stream_maps` and the catalog."
+        )
+        raise FatalAPIError(msg) from None
+
+
+def _without_empty_objects(value: Any) -> Any:
+    """Return a value with null for objects that have no keys: Parquet has no type for them."""
+    if isinstance(value, dict):
+        return {name: _without_empty_objects(item) for name, item in value.items()} or None
+    if isinstance(value, list):
+        return [_without_empty_objects(item) for item in value]
+    return value
 
 
 def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterator[list[str]]:

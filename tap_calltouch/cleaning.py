@@ -186,11 +186,13 @@ def _to_boolean(value: Any) -> bool:
 
 
 def _to_anything(value: Any) -> Any:
-    """Clean the texts of a value for which the schema says nothing."""
+    """Clean a value for which the schema says nothing: texts, and what is no number of JSON."""
     if isinstance(value, dict):
         return {_to_string(name): _to_anything(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_to_anything(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return _to_string(value) if isinstance(value, str) else value
 
 

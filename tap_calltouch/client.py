@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack, suppress
 from http import HTTPStatus
+from http.client import BadStatusLine
 from random import uniform
 from threading import Lock
 from time import monotonic, sleep
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from singer_sdk import metrics
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import InvalidChunkLength, InvalidHeader
 from urllib3.util import Retry
 
 from tap_calltouch.answers import HeavyAnswerError, quote_message, read_answer
@@ -32,6 +33,9 @@ _FATAL = (
     requests.exceptions.InvalidURL,
     TypeError,  # what requests raises for a proxy with a user but without a host
 )
+
+# Errors that quote what was read, which may be records.
+_QUOTING = {BadStatusLine, InvalidChunkLength}
 
 MAX_TRIES = 5
 HEAVY_TRIES = 2
@@ -214,6 +218,9 @@ class Client:
 
     def _reason(self, error: Exception) -> str:
         cause = error.args[0] if error.args else error
+        for part in getattr(cause, "args", ()):
+            if type(part) in _QUOTING:
+                return type(part).__name__
         return quote_message(str(getattr(cause, "reason", cause)), self._token)
 
     def _log_duration(self, path: str, response: requests.Response) -> None:

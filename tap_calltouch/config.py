@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from copy import deepcopy
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -108,7 +109,7 @@ def _parse(text: str, kinds: set[str]) -> Any:
         return lowered in {"yes", "on", "1"}
     try:
         parsed = json.loads(lowered if "boolean" in kinds else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = text
     if "array" in kinds and not isinstance(parsed, list):
         return [item.strip() for item in text.split(",")]
@@ -167,7 +168,7 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             sentence = f"Setting `{name}` must be {_allowed(error)}{shown}."
         found.setdefault(name, sentence)
     for name, value in config.items():
-        if isinstance(value, str) and _HALF_CHARACTER.search(value):
+        if _HALF_CHARACTER.search(json.dumps(value, ensure_ascii=False, default=str)):
             found[name] = f"Setting `{name}` is not text in UTF-8."
     yield from found.values()
     if not found:
@@ -175,6 +176,12 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
         yield from _problems_of_batches(config.get("batch_config"))
         if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
             yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
+        uses_faker = re.search(r"\bfake\.", json.dumps(config.get("stream_maps"), default=str))
+        if uses_faker and not find_spec("faker"):
+            yield (
+                "Setting `stream_maps` uses `fake`, which needs the library Faker: install "
+                "`singer-sdk[faker]` beside the tap."
+            )
 
 
 def _allowed(error: Any) -> str:
@@ -251,14 +258,22 @@ def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
                 yield f"Setting `batch_config.{part}` has no part `{name}`."
     for name in batch_config.keys() - {*_BATCH_PARTS, "batch_size"}:
         yield f"Setting `batch_config` has no part `{name}`."
+    size = batch_config.get("batch_size", 1)
+    if type(size) is not int or not 1 <= size <= sys.maxsize:
+        yield "Setting `batch_config.batch_size` must be a whole number at least 1."
     encoding = batch_config.get("encoding")
     if encoding and encoding.get("format") == "parquet" and not find_spec("pyarrow"):
         yield (
             "Setting `batch_config.encoding.format` is parquet, which needs the library pyarrow: "
             "install `tap-calltouch[parquet]`."
         )
-    root = (batch_config.get("storage") or {}).get("root")
-    if root:
+    yield from _problems_of_storage(batch_config.get("storage") or {})
+
+
+def _problems_of_storage(storage: Config) -> Iterator[str]:
+    if not isinstance(storage.get("params", {}), dict):
+        yield "Setting `batch_config.storage.params` must be an object."
+    if root := storage.get("root"):
         from fsspec import get_filesystem_class  # noqa: PLC0415 - slow, and seldom needed
         from fsspec.utils import get_protocol  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from typing_extensions import override
@@ -35,7 +35,7 @@ def read_object(path: str | PurePath, label: str) -> dict[str, Any]:
     """
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
-        content = json.loads(data.decode("utf-8-sig"))
+        content = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
@@ -50,6 +50,11 @@ def read_object(path: str | PurePath, label: str) -> dict[str, Any]:
         problem = "does not hold a JSON object"
     msg = f"The {label} file {path} {problem}."
     raise InputError(msg)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is no number of JSON"
+    raise ValueError(msg)
 
 
 def read_objects(source: Any, label: str) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
                 match stream:
                     case {"tap_stream_id": str(name), "schema": dict(schema)}:
                         _check_schema(schema, name)
+                        _check_entry(stream, name)
                     case _:
                         msg = "Each stream of a catalog needs a `tap_stream_id` and a `schema`."
                         raise InputError(msg)
@@ -92,19 +98,49 @@ def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
     raise InputError(msg)
 
 
+def _check_entry(entry: dict[str, Any], name: str) -> None:
+    if (other := entry.get("stream") or name) != name:
+        msg = (
+            f"The catalog calls stream {name} {_show(other)}. "
+            "Use `__alias__` in `stream_maps` to rename it."
+        )
+        raise InputError(msg)
+    metadata = entry.get("metadata", [])
+    for item in metadata if isinstance(metadata, list) else [metadata]:
+        match item:
+            case {"breadcrumb": [*names], "metadata": {}} if all(isinstance(n, str) for n in names):
+                continue
+        msg = (
+            f"The catalog's metadata of stream {name} must be a list of objects, each with a "
+            f"`breadcrumb` and `metadata`, and holds {_show(item)}."
+        )
+        raise InputError(msg)
+
+
 def _check_schema(schema: Any, path: str) -> None:
-    properties = _expect_object(schema, f"schema of {path}").get("properties", {})
-    for name, field in _expect_object(properties, f"properties of {path}").items():
+    types = _expect_object(schema, f"schema of {path}").get("type") or []
+    if not all(isinstance(name, str) for name in (types if isinstance(types, list) else [types])):
+        msg = f"The catalog's type of {path} is {_show(types)}, not a text or a list of texts."
+        raise InputError(msg)
+    properties = _expect_object(schema.get("properties", {}), f"properties of {path}")
+    for name, field in properties.items():
         _check_schema(field, f"{path}.{name}")
     if schema.get("items") is not None:
         _check_schema(schema["items"], f"{path}[]")
+    if not isinstance(others := schema.get("additionalProperties", True), bool):
+        _check_schema(others, f"{path}.*")
 
 
 def _expect_object(value: Any, label: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        msg = f"The catalog holds {json.dumps(value)} as {label}, not an object."
+        msg = f"The catalog holds {_show(value)} as {label}, not an object."
         raise InputError(msg)
     return value
+
+
+def _show(value: Any) -> str:
+    # The SDK reads numbers that are no integers as Decimal.
+    return json.dumps(value, ensure_ascii=False, default=str)[:80]
 
 
 class InputFile(click.ParamType):  # type: ignore[type-arg]

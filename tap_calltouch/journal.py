@@ -217,7 +217,8 @@ class JournalStream(Stream):
     def _by_number(self, reader: Reader) -> Iterator[Delivery]:
         """Yield the requests that are asked for by number."""
         site = self._site(None)
-        numbers, width = self.config["request_numbers"], int(self.config["max_concurrent_requests"])
+        numbers = dict.fromkeys(self.config["request_numbers"])
+        width = int(self.config["max_concurrent_requests"])
         for number, answer in prefetch(reader.read_number, numbers, width):
             records = site.read_all(answer, f"Request {number}") if answer else []
             if not answer or not records:
@@ -302,15 +303,16 @@ class JournalStream(Stream):
         self.log("%s", message, level=logging.WARNING)
 
 
-def _known_method(method: str, stream: str) -> str:
+def _known_method(method: Any, stream: str) -> str:
     """Return a replication method as the SDK spells it; raise InputError if there is no such."""
-    if method.upper() not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+    known = str(method).upper()
+    if known not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
         msg = (
             f"The catalog asks for the replication method {method} of stream {stream}, which has "
             "FULL_TABLE and INCREMENTAL."
         )
         raise InputError(msg)
-    return method.upper()
+    return known
 
 
 def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:

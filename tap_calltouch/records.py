@@ -84,10 +84,13 @@ class RecordDecoder:
             self._identity_decoder = RecordDecoder(identity.shape, identity, unit, Drift(), site)
             # The catalog may want the site as a text.
             self._defaults = {
-                name: Cleaner(unit, Counter()).clean(value, shape.fields[name], name)
+                name: cleaned
                 for name, value in self._defaults.items()
                 if name in shape.fields
+                and (cleaned := Cleaner(unit, Counter()).clean(value, shape.fields[name], name))
             }
+            # To msgspec, null is anything too, but it must not stand for the default.
+            self._drifting = frozenset(self._defaults)
         if self._is_typed:
             self._compile()
         if has_identity:
@@ -108,7 +111,7 @@ class RecordDecoder:
             msg = "Expected an epoch number"
             raise TypeError(msg)
         cleaned = self._cleaner.clean(value, python_type.shape, python_type.path)
-        if cleaned is None and python_type.path in self._required:
+        if cleaned is None and python_type.path in {*self._required, *self._defaults}:
             msg = "Expected a usable value"
             raise TypeError(msg)
         is_scalar = not isinstance(cleaned, (dict, list))
@@ -176,9 +179,9 @@ class RecordDecoder:
             return records[0]
         record = self._clean(decode_leniently(raw))
         drifting = frozenset(path for _, path in self._drift.changes)
-        if self._is_typed and drifting > self._drifting:
+        if self._is_typed and not drifting <= self._drifting:
             # What did not fit once is likely not to fit again.
-            self._drifting = drifting
+            self._drifting |= drifting
             self._compile()
         return record
 

@@ -28,8 +28,11 @@ def redact(text: str, token: str) -> str:
 
 @cache
 def _forms(token: str) -> re.Pattern[str]:
-    forms = {token, quote(token), quote(token, safe=""), quote_plus(token)}
-    forms |= {quote(form, safe="") for form in forms}
+    # A token of another encoding has half characters. It is refused, in a line of the log.
+    errors = "surrogatepass"
+    forms = {token, quote_plus(token, errors=errors)}
+    forms |= {quote(token, safe, errors=errors) for safe in ("/", "")}
+    forms |= {quote(form, safe="", errors=errors) for form in forms}
     for _ in range(2):  # an escaped text may be quoted once more
         forms |= {escaped for form in forms for escaped in _escape(form)}
     longest_first = sorted(forms, key=len, reverse=True)

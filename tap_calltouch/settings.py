@@ -208,10 +208,10 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "request_timeout",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400),
         default=300,
         title="Request timeout (seconds)",
-        description="Seconds to wait for the API to answer or to go on answering.",
+        description="Seconds to wait for the API to answer or to go on answering, 1 to 86400.",
     ),
     th.Property(
         "api_url",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ _KNOWN = {
     "replication_key_signpost",
     "starting_replication_value",
 }
+_SITE = re.compile(r"\s*\d{1,19}\s*")
 # `start_date` may be far too early, and bookmarks begin there.
 _FIRST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 _SLACK = timedelta(days=366)  # a clock may be wrong, but not by more than a year
@@ -51,6 +53,10 @@ def read_state(value: Any, streams: Mapping[str, str], warn: Callable[[str], Non
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict) or (bookmarks and not bookmarks.keys() & streams.keys()):
         _refuse(f"it has no `bookmarks` of {' or '.join(streams)}")
+    for name, entry in bookmarks.items():
+        # The SDK looks into those of other streams too.
+        if name not in streams and not all(map(_is_entry, [entry, *_partitions_of(entry)])):
+            _refuse(f"`bookmarks.{name}` must be an object")
     own = {
         name: _read_stream(name, bookmarks[name], key, warn)
         for name, key in streams.items()
@@ -71,6 +77,15 @@ def _unwrap(value: Any, warn: Callable[[str], None]) -> State:  # noqa: RET503 -
             return value
         case _:
             _refuse("it is not a JSON object")
+
+
+def _partitions_of(entry: Any) -> list[Any]:
+    partitions = entry.get("partitions", []) if isinstance(entry, dict) else []
+    return partitions if isinstance(partitions, list) else [partitions]
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("progress_markers", {}), dict)
 
 
 def _read_stream(name: str, entry: Any, key: str, warn: Callable[[str], None]) -> State:
@@ -96,13 +111,15 @@ def _read_stream(name: str, entry: Any, key: str, warn: Callable[[str], None]) -
 
 def _read_site(name: str, partition: Any) -> int:  # noqa: RET503 - _refuse does not return
     match partition:
-        case {"context": {"siteId": int() | str() as site}} if str(site).strip().isdecimal():
+        case {"context": {"siteId": int() | str() as site}} if _SITE.fullmatch(str(site)):
             return int(site)
         case _:
             _refuse(f"each partition of `bookmarks.{name}` needs a `context` with a `siteId`")
 
 
 def _read_bookmark(name: str, entry: State, key: str) -> State:
+    if not _is_entry(entry):
+        _refuse(f"the `progress_markers` in `bookmarks.{name}` must be an object")
     found = entry.get("replication_key") or key
     if found != key:
         _refuse(f"`bookmarks.{name}` is of the replication key {found!r}, not {key!r}")
@@ -115,7 +132,8 @@ def _read_bookmark(name: str, entry: State, key: str) -> State:
     except (TypeError, ValueError, AttributeError, OverflowError):
         is_plausible = False
     if not is_plausible:
-        shown = json.dumps(entry[_BOOKMARK])[:60]
+        # The SDK reads numbers that are no integers as Decimal.
+        shown = json.dumps(entry[_BOOKMARK], default=float)[:60]
         _refuse(f"the `{_BOOKMARK}` {shown} in `bookmarks.{name}` is no usable date-time")
     return entry
 

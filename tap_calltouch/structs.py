@@ -107,7 +107,8 @@ def shape_of(
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
     properties, others = schema.get("properties"), schema.get("additionalProperties")
-    if kind == "any" and properties is None and not others and _has_instants(own):
+    is_free = properties is None and not isinstance(others, dict)
+    if kind == "any" and is_free and _has_instants(own):
         kind = _type_of(own)
     if kind == "array":
         return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
@@ -170,7 +171,7 @@ def struct_type(
     Args:
         shape: The shape of an object. Fields that it does not list are dropped.
         required: Fields that must not be null.
-        defaults: Values of fields that are missing, in place of null.
+        defaults: Values of fields that are missing, in place of null, which they do not take.
         drifting: Paths of values that are left to `dec_hook`, such as `orders[].sum`.
         prefix: The path of the object, with a dot.
 
@@ -182,10 +183,10 @@ def struct_type(
     fields: list[Any] = []
     for number, (key, inner) in enumerate(shape.fields.items()):
         decoded = _python_type(inner, drifting, prefix + key)
-        default: Any = msgspec.NODEFAULT
-        if key not in required:
+        default = defaults.get(key, msgspec.NODEFAULT)
+        if key not in required and key not in defaults:
             decoded, default = decoded | None, None
-        options = msgspec.field(default=defaults.get(key, default), name=key)
+        options = msgspec.field(default=default, name=key)
         fields.append((f"f{number}", decoded, options))
     return msgspec.defstruct(prefix.rstrip(".") or "Record", fields, kw_only=True, gc=False)
 

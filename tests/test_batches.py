@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 import pytest
 from singer_sdk.batch import Batcher
+from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import BatchConfig
 
 from tap_calltouch.batches import write_files
 from tests.support.decoded import SCHEMA_OF, builtins, lifelike, structs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Json = dict[str, Any]
 
@@ -111,3 +115,47 @@ def test_files_are_no_larger_than_the_sdks(stream: str, tmp_path: Path) -> None:
     ((url,),) = batcher.get_batches(map(builtins, records))
     assert read(path_of(url)) == read(ours)
     assert ours.stat().st_size <= path_of(url).stat().st_size
+
+
+# Parquet, which the SDK writes.
+
+
+def parquet(
+    records: list[Json], folder: Path, monkeypatch: pytest.MonkeyPatch, *, fail: bool
+) -> Any:
+    """Return what the SDK gets to write as Parquet, whose library need not be installed."""
+
+    class Recorder:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def get_batches(self, rows: Iterable[Json]) -> Iterator[list[Json]]:
+            yield [*rows]
+            if fail:
+                msg = "Could not convert '+79990000000' with type str"
+                raise ValueError(msg)
+
+    monkeypatch.setattr("tap_calltouch.batches.Batcher", Recorder)
+    config = batch_config(folder, 10)
+    config.encoding.format = "parquet"
+    return [*write_files(iter(records), config, "tap-calltouch", "requests")]
+
+
+def test_objects_without_keys_are_null_in_parquet_which_has_no_type_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = {"id": 1, "attrs": {}, "session": {"attrs": {}, "ip": ""}, "orders": [{}, [], 0]}
+    ((found,),) = parquet([record], tmp_path, monkeypatch, fail=False)
+    expected = {"attrs": None, "ip": ""}
+    assert found == {"id": 1, "attrs": None, "session": expected, "orders": [None, [], 0]}
+
+
+def test_what_parquet_cannot_hold_is_one_sentence_without_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FatalAPIError) as raised:
+        parquet([{"x": 1}, {"x": "+79990000000"}], tmp_path, monkeypatch, fail=True)
+    assert str(raised.value) == (
+        "Stream requests: records cannot be written as Parquet (ValueError), which has one type "
+        "in a column. Check `stream_maps` and the catalog."
+    )

@@ -117,8 +117,15 @@ MODES = "one of startwith, contains, exact"
             id="2.5 requests a second",
         ),
         pytest.param(
-            {"request_timeout": 0}, "`request_timeout` must be a whole number at least 1, not 0.",
+            {"request_timeout": 0},
+            "`request_timeout` must be a whole number at least 1 and at most 86400, not 0.",
             id="no time",
+        ),
+        pytest.param(
+            {"request_timeout": 10**12},
+            "`request_timeout` must be a whole number at least 1 and at most 86400, "
+            "not 1000000000000.",
+            id="longer than a socket can wait",
         ),
         pytest.param(
             {"site_ids": ["a"]}, '`site_ids` must be a whole number at least 1, not "a".', id="site"
@@ -235,6 +242,11 @@ def test_each_mistake_is_one_sentence_that_says_what_is_allowed(
         pytest.param({"api_url": "http://[x"}, "api_url", id="urlsplit: ValueError"),
         pytest.param({"api_url": "http://x:port/"}, "api_url", id="port that is no number"),
         pytest.param({"requests_per_second": "NaN"}, "requests_per_second", id="NaN"),
+        pytest.param({"stream_maps": "[" * 200_000}, "stream_maps", id="nested too deeply"),
+        pytest.param({"request_numbers": ["\ud800"]}, "request_numbers", id="half a character"),
+        pytest.param(
+            {"stream_map_config": {"salt": "\ud800"}}, "stream_map_config", id="half a character in"
+        ),
     ],
 )
 def test_rare_mistakes_are_one_sentence_too(config: Config, setting: str) -> None:
@@ -298,6 +310,8 @@ def test_a_mistake_stops_the_tap_before_it_does_anything() -> None:
         {"requests_per_second": 1},
         {"requests_per_second": 5},
         {"request_timeout": 1},
+        {"request_timeout": 86400},
+        {"start_date": "1900-01-01"},
         {"site_ids": [1]},
         {"site_ids": []},
         {"end_date": "2024-01-31"},
@@ -490,6 +504,14 @@ def test_half_a_batch_config_is_one_sentence_that_names_the_rest(
             {"encoding": JSONL, "storage": ROOT | {"path": "/"}},
             "`batch_config.storage` has no part `path`",
         ),
+        *(
+            ({"encoding": JSONL, "storage": ROOT, "batch_size": size}, "`batch_config.batch_size`")
+            for size in (0, -1, "5", None, 1.5, True, 2**64)
+        ),
+        (
+            {"encoding": JSONL, "storage": ROOT | {"params": [1]}},
+            "`batch_config.storage.params` must be an object",
+        ),
         ({"encoding": "jsonl", "storage": ROOT}, "`batch_config.encoding` must be"),
         ({"encoding": JSONL, "storage": "/somewhere"}, "`batch_config.storage` must be"),
         ({"encoding": {"format": "csv"}, "storage": ROOT}, "`batch_config.encoding.format` must"),
@@ -512,6 +534,17 @@ def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed
     found = sentences(config)
     assert len(found) == (not installed)
     assert all("needs the library pyarrow: install `tap-calltouch[parquet]`" in s for s in found)
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["with Faker", "without"])
+def test_fake_values_need_their_library(
+    monkeypatch: pytest.MonkeyPatch, *, installed: bool
+) -> None:
+    monkeypatch.setattr("tap_calltouch.config.find_spec", lambda _: installed or None)
+    found = sentences({"stream_maps": {"requests": {"manager": "fake.name() if manager else ''"}}})
+    assert len(found) == (not installed)
+    assert all("needs the library Faker: install `singer-sdk[faker]`" in s for s in found)
+    assert not sentences({"stream_maps": {"requests": {"fake": "'fake'", "x": "not_fake.a"}}})
 
 
 # The environment.

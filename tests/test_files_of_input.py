@@ -87,6 +87,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "half": (lambda path: path.write_text('{"api_token": '), "is not JSON"),
     "YAML": (lambda path: path.write_text("api_token: x"), "is not JSON"),
     "nested too deeply": (lambda path: path.write_text("[" * 200_000), "is nested too deeply"),
+    "NaN": (lambda path: path.write_text('{"x": NaN}'), "is not JSON: NaN is no number of JSON"),
     "UTF-16": (
         lambda path: path.write_text('{"subject": "окна"}', encoding="utf-16"),
         "is not text in UTF-8",
@@ -129,6 +130,16 @@ def catalog_of(schema: dict[str, Any]) -> dict[str, Any]:
     return {"streams": [{"tap_stream_id": "requests", "schema": schema}]}
 
 
+def catalog_with(schema: Any = None, **entry: Any) -> dict[str, Any]:
+    """Return a catalog with one column and one entry."""
+    catalog = catalog_of({"type": "object", "properties": {"orders": schema or {}}})
+    catalog["streams"][0] |= entry
+    return catalog
+
+
+METADATA = "The catalog's metadata of stream requests must be a list of objects, each with a"
+
+
 @pytest.mark.parametrize(
     ("catalog", "problem"),
     [
@@ -139,12 +150,38 @@ def catalog_of(schema: dict[str, Any]) -> dict[str, Any]:
         ({"streams": [{"schema": {}}]}, "needs a `tap_stream_id` and a `schema`."),
         (catalog_of({"properties": 5}), "The catalog holds 5 as properties of requests, not an"),
         (
-            catalog_of({"properties": {"orders": {"items": {"properties": {"sum": "text"}}}}}),
+            catalog_with({"items": {"properties": {"sum": "text"}}}),
             'The catalog holds "text" as schema of requests.orders[].sum, not an object.',
         ),
         (
-            catalog_of({"properties": {"orders": {"items": []}}}),
+            catalog_with({"items": []}),
             "The catalog holds [] as schema of requests.orders[], not an object.",
+        ),
+        (
+            catalog_with({"items": 1.5}),
+            'The catalog holds "1.5" as schema of requests.orders[], not an object.',
+        ),
+        (
+            catalog_with({"type": "object", "additionalProperties": {"properties": 5}}),
+            "The catalog holds 5 as properties of requests.orders.*, not an object.",
+        ),
+        (
+            catalog_with(stream="leads"),
+            'The catalog calls stream requests "leads". Use `__alias__`',
+        ),
+        (catalog_with(metadata=None), METADATA),
+        (catalog_with(metadata=[None]), METADATA),
+        (catalog_with(metadata=[{"metadata": {"selected": True}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": []}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": None, "metadata": {}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [[]], "metadata": {}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [], "metadata": None}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [1.5], "metadata": {}}]), METADATA),
+        (catalog_with(replication_method=5), "the replication method 5 of stream requests"),
+        (catalog_with({"type": [{}]}), "type of requests.orders is [{}], not a text"),
+        (
+            catalog_with({"type": 1.5}),
+            'type of requests.orders is "1.5", not a text',
         ),
     ],
 )
@@ -280,15 +317,16 @@ def test_machine_without_utf_8_says_what_is_wrong(sandbox: Sandbox, tmp_path: Pa
     assert "Setting `bind_to` must be one of request, session, not" in found.stderr
 
 
+@pytest.mark.parametrize("name", ["subject", "api_token"])
 @pytest.mark.parametrize("environment", [{}, NO_UTF_8], ids=["UTF-8", "no UTF-8"])
 def test_setting_in_another_encoding_is_one_sentence(
-    config: str, tmp_path: Path, environment: dict[str, str]
+    config: str, tmp_path: Path, environment: dict[str, str], name: str
 ) -> None:
-    subject = {"TAP_CALLTOUCH_SUBJECT": "Заявка".encode("cp1251")}
+    setting = {f"TAP_CALLTOUCH_{name.upper()}": "Заявка".encode("cp1251")}
     arguments = ("--config", config, "--config", "ENV")
-    found = run(*arguments, folder=tmp_path, environment={**environment, **subject})
+    found = run(*arguments, folder=tmp_path, environment={**environment, **setting})
     only_error(found)
-    assert "Setting `subject` is not text in UTF-8." in found.stderr
+    assert f"Setting `{name}` is not text in UTF-8." in found.stderr
 
 
 def test_half_a_character_in_a_config_is_one_sentence(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from itertools import pairwise
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +23,7 @@ import trustme
 from sandbox import Fault, Journal
 from tap_calltouch.client import MAX_WAIT_SECONDS, wait_seconds
 from tests.support.streams import MOSCOW, REQUESTS, STREAMS, lines_with
-from tests.support.tap import config_for
+from tests.support.tap import config_for, run_tap
 
 if TYPE_CHECKING:
     from tests.support.streams import Stream
@@ -73,6 +75,40 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return str(path)
+
+
+# What is no HTTP.
+
+PHONE = b"+79990000000"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b'[{"phone": "%b"}]' % PHONE, "BadStatusLine"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n<%b>\r\n" % PHONE,
+            "InvalidChunkLength",
+        ),
+    ],
+    ids=["no status", "no chunk"],
+)
+def test_what_is_no_http_is_not_quoted(tmp_path: Path, answer: bytes, reason: str) -> None:
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        settings = {"site_ids": [], "request_numbers": ["1"], "start_date": "2024-01-01"}
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        run = run_tap({"api_token": "token", "api_url": url, **settings}, tmp_path)
+        server.shutdown()
+    assert run.returncode == 1
+    assert f"the connection failed ({reason})" in run.stderr.splitlines()[-1]
+    assert PHONE.decode() not in run.stderr
 
 
 # Certificates.

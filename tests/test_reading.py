@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -246,7 +246,7 @@ class Api:
     obeys: bool = True
     queries: list[Query] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    bodies: list[Body] = field(default_factory=list)
+    bodies: list[IO[bytes]] = field(default_factory=list)
 
     def get(
         self,
@@ -288,7 +288,7 @@ class Api:
             raise
         if answer.body is not body:
             body.close()
-        self.bodies.append(body)
+        self.bodies.append(answer.body)
         return answer
 
     def _selects(self, row: Row) -> bool:

@@ -335,15 +335,15 @@ def test_site_key_and_instant_are_known_whatever_the_catalog_says(
 
 
 @STREAMS
-@pytest.mark.parametrize(
-    "catalog", [name for name, fields in OVERRIDES.items() if "siteId" not in fields]
-)
+@pytest.mark.parametrize("catalog", OVERRIDES)
 @pytest.mark.parametrize("suffix", ["", ', "x": NaN'])
-def test_missing_site_is_filled_in_though_the_catalog_changes_another_key(
-    stream: str, catalog: str, suffix: str
+@pytest.mark.parametrize("site", ["", '"siteId": null,'], ids=["missing", "null"])
+def test_missing_site_is_filled_in_though_the_catalog_changes_a_key(
+    stream: str, catalog: str, suffix: str, site: str
 ) -> None:
-    ((_, record),) = pairs_of(stream, catalog, site="", suffix=suffix)
-    assert msgspec.to_builtins(record)["siteId"] == 7
+    ((_, record),) = pairs_of(stream, catalog, site=site, suffix=suffix)
+    expected = "7" if catalog == "site as text" else 7
+    assert msgspec.to_builtins(record)["siteId"] == expected
 
 
 @STREAMS
@@ -407,6 +407,7 @@ CONVERTED: list[tuple[str, str, object]] = [
     ("subject", "[]", "[]"),
     ("subject", '{"а": [1, null, "\\n"]}', '{"а": [1, null, "\\n"]}'),
     ("subject", '{"a": "\\u0000"}', '{"a": "\ufffd"}'),
+    ("subject", '{"a": [1e999, -Infinity, NaN]}', '{"a": [null, null, null]}'),
     (
         "session.additionalTags[]",
         '{"name": "UTM", "value": "x"}',

@@ -102,6 +102,12 @@ def test_all_occurrences_are_masked_and_nothing_else() -> None:
     assert redact("to tok token tokens", "tok") == "to *** ***en ***ens"
 
 
+@pytest.mark.parametrize("form", [str, json.dumps, repr])
+def test_token_of_another_encoding_is_masked_too(form: Callable[[str], str]) -> None:
+    token = "tok\udcc6en"
+    assert not leaves(redact(form(token), token), token)
+
+
 def test_no_token_masks_nothing() -> None:
     assert redact("text", "") == "text"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -155,6 +156,29 @@ def test_state_given_is_not_changed() -> None:
         ),
         pytest.param(requests(mark("yesterday")), '"yesterday"', id="no date"),
         pytest.param(requests(mark(1704067200000)), "1704067200000", id="a number"),
+        pytest.param(requests(mark(Decimal("1.5"))), "1.5", id="a fraction, as the SDK reads it"),
+        pytest.param(
+            requests(mark(progress_markers="x")),
+            "the `progress_markers` in `bookmarks.requests` must be an object",
+            id="progress markers as a text",
+        ),
+        pytest.param(
+            by_site(partition(progress_markers=None)), "the `progress_markers`", id="or as null"
+        ),
+        *(
+            pytest.param(
+                {"bookmarks": {"requests": mark(), "orders": other}},
+                "`bookmarks.orders` must be an object",
+                id=f"another stream's bookmark is {other}",
+            )
+            for other in (
+                5,
+                None,
+                {"partitions": None},
+                {"partitions": [5]},
+                {"progress_markers": 5},
+            )
+        ),
         pytest.param(requests(mark(value=True)), "true", id="a boolean"),
         pytest.param(requests(mark([TIMESTAMP])), "no usable date-time", id="a list of dates"),
         pytest.param(requests(mark({"a": 1})), "no usable date-time", id="an object"),
@@ -173,6 +197,7 @@ def test_state_given_is_not_changed() -> None:
         pytest.param(by_site(partition("x")), "needs a `context`", id="no number"),
         pytest.param(by_site(partition(1.5)), "needs a `context`", id="a fraction"),
         pytest.param(by_site(partition(-1)), "needs a `context`", id="a negative site"),
+        pytest.param(by_site(partition("1" * 5000)), "needs a `context`", id="a huge site"),
         pytest.param(by_site(partition(site=True)), "needs a `context`", id="a boolean site"),
         pytest.param(by_site(partition(value="soon")), '"soon"', id="a site without a date"),
         pytest.param(

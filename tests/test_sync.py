@@ -24,7 +24,6 @@ from tests.support.streams import (
 from tests.support.tap import TOKEN, config_for, run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Journal, Sandbox
@@ -380,31 +379,35 @@ def test_requests_load_by_number_and_an_unknown_one_is_a_warning(
     assert run.states[-1] == state
 
 
+def test_request_that_is_asked_for_twice_comes_once(tmp_path: Path) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        record = REQUESTS.records(sandbox)[0]
+        numbers = [record["requestNumber"]] * 2
+        run = REQUESTS.run(sandbox, tmp_path, request_numbers=numbers)
+        calls = len(sandbox.calls)
+    assert [item["requestId"] for item in run.records] == [record["requestId"]]
+    assert calls == 1
+
+
 @pytest.mark.parametrize(
-    ("spoil", "sentence"),
+    ("body", "problem"),
     [
-        pytest.param(
-            lambda body: body.replace(b'"siteId"', b'"site"'),
-            "Request 7: a record has no usable `siteId` (found null).",
-            id="no site",
-        ),
-        pytest.param(
-            lambda body: b"[" + body + b",}]",
-            "Request 7: the API answered 200: broken JSON. Gave up after 5 tries.",
-            id="broken array",
-        ),
+        (b'{"requestId": 1}', "a record has no usable `siteId` (found null)."),
+        (b'[{"requestId": 1, "siteId": 101}]', "a record has no usable `date` (found null)."),
+        (b'[{"requestId": 1},]', "the API answered 200: broken JSON. Gave up after 5 tries."),
+        (b"[1]", "an item of the array is not an object."),
     ],
+    ids=["no site", "no date", "broken", "no object"],
 )
-def test_request_by_number_that_cannot_be_used_ends_with_one_sentence(
-    tmp_path: Path, spoil: Callable[[bytes], bytes], sentence: str
+def test_request_by_number_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, body: bytes, problem: str
 ) -> None:
-    record = REQUESTS.record(1, JANUARY_8) | {"requestNumber": "7"}
-    with REQUESTS.sandbox([record]) as sandbox:
-        sandbox.faults.append(Fault("raw", apply=spoil))
-        run = REQUESTS.run(sandbox, tmp_path, site_ids=None, request_numbers=["7"])
-    assert run.returncode == 1
+    with REQUESTS.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=body))
+        run = REQUESTS.run(sandbox, tmp_path, request_numbers=["A-1"])
+    assert (run.returncode, run.records) == (1, [])
     assert "Traceback" not in run.stderr
-    assert run.stderr.splitlines()[-1].endswith(sentence)
+    assert run.stderr.splitlines()[-1].endswith(f"| Request A-1: {problem}")
 
 
 # Replication methods, selection and maps.

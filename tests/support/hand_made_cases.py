@@ -204,6 +204,12 @@ SCHEMAS: dict[str, Changes] = {
             }
         }
     ),
+    **{
+        f"an object of instants as {schema}, with additionalProperties: true": Changes(
+            schemas={("order",): schema}, keywords={("order",): {"additionalProperties": True}}
+        )
+        for schema in ({}, {"type": ["string", "integer", "null"]}, {"type": ["object", "null"]})
+    },
     "a free-form object with instants, without what is not selected": Changes(
         schemas={("order",): {"type": ["object", "null"]}},
         metadata={("order", "sum"): {"selected": False}},
