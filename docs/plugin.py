@@ -17,6 +17,7 @@ from tap_calltouch.tap import TapCalltouch
 
 VARIANT = "tap-calltouch"
 LOGO = "/assets/logos/extractors/calltouch.svg"
+_LABELS = {"startwith": "Starts with", "0": "Last visit", "1": "Last visit that was not direct"}
 
 
 def about() -> dict[str, Any]:
@@ -122,7 +123,9 @@ def _setting(name: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
     if "enum" in schema:
         setting["kind"] = "options"
         setting["options"] = [
-            {"label": value.capitalize(), "value": value} for value in schema["enum"] if value
+            {"label": _LABELS.get(value, value.capitalize()), "value": value}
+            for value in schema["enum"]
+            if value
         ]
     if schema.get("secret"):
         setting["sensitive"] = True

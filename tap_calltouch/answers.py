@@ -58,7 +58,10 @@ class NotFoundError(FatalAPIError):
 
 
 class Page(msgspec.Struct, rename="camel"):
-    """Records and what surrounds them. The fields may be of any type, or missing."""
+    """Records and what surrounds them; a lone array or record is one, too, without totals.
+
+    The totals may be of any type, or missing.
+    """
 
     page_total: Any = None
     records_total: Any = None
@@ -66,7 +69,7 @@ class Page(msgspec.Struct, rename="camel"):
 
     @property
     def array(self) -> bytes | None:
-        """The records, none if the API says so; None if the page has neither, so is an error."""
+        """The array of records: empty if a total is 0, None if there is neither array nor total."""
         records = bytes(self.records)
         if records[:1] == b"[":
             return records
@@ -118,7 +121,7 @@ def read_answer(
     """
     status = response.status_code
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
-    start, opening = _first_byte(body)
+    start, opening = _find_opening(body)
     if is_success and opening == b"[" and expected == "array":
         if _last_byte(body) != b"]":
             msg = f"{label}: the answer is cut short."
@@ -155,8 +158,8 @@ def _read_page(text: bytes) -> Page:
     return Page()
 
 
-def _first_byte(body: IO[bytes]) -> tuple[int, bytes]:
-    """Return the first byte that is no blank and no byte order mark, and where it stands."""
+def _find_opening(body: IO[bytes]) -> tuple[int, bytes]:
+    """Return where the first byte stands that is no blank and no byte order mark, and that byte."""
     body.seek(0)
     position = len(_BOM) if body.read(len(_BOM)) == _BOM else 0
     body.seek(position)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from tap_calltouch.answers import Answer, Expected
 
-# What no other try avoids: TLS, a SOCKS proxy without its library, the address of a proxy.
+# Errors that another try would not avoid: TLS, a SOCKS proxy without its library, the address of a
+# proxy.
 _FATAL = (
     requests.exceptions.SSLError,
     requests.exceptions.InvalidSchema,
@@ -140,7 +141,7 @@ class Client:
                 answer = self._download(path, params, label, expected)
             except RetriableAPIError as error:
                 heavy += isinstance(error, HeavyAnswerError)
-                if heavy == heavy_tries < MAX_TRIES:
+                if heavy == heavy_tries and heavy_tries < MAX_TRIES:
                     raise
                 if attempt == MAX_TRIES:
                     msg = f"{error} Gave up after {MAX_TRIES} tries."

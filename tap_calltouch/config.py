@@ -1,4 +1,4 @@
-"""Reads settings from anywhere they may come from, and says in plain words what is wrong."""
+"""Reads settings from the environment, converts and checks them, wherever they come from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HINTS = {
 }
 # No earlier than a state may be, no later than dates can be reckoned with.
 _YEARS = range(1900, 9999)
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # what a byte of another encoding becomes
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte of another encoding becomes
 _BATCH_PARTS = {"encoding": ("format", {"compression"}), "storage": ("root", {"prefix", "params"})}
 
 
@@ -129,7 +129,7 @@ def fill_defaults(config: Config, schema: Config) -> Config:
 def unknown_settings(config: Config, schema: Config) -> Iterator[str]:
     """Yield a sentence for each setting that the tap does not know, with the nearest it knows."""
     known = list(schema["properties"])
-    for name in config.keys() - set(known):
+    for name in sorted(config.keys() - set(known)):
         lowered = name.lower()
         begun = [setting for setting in known if setting.startswith(lowered)]
         near = get_close_matches(lowered, known, n=1) or begun
@@ -168,7 +168,7 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
             sentence = f"Setting `{name}` must be {_allowed(error)}{shown}."
         found.setdefault(name, sentence)
     for name, value in config.items():
-        if _HALF_CHARACTER.search(json.dumps(value, ensure_ascii=False, default=str)):
+        if _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)):
             found[name] = f"Setting `{name}` is not text in UTF-8."
     yield from found.values()
     if not found:
@@ -191,8 +191,14 @@ def _allowed(error: Any) -> str:
         return "one of " + ", ".join(str(value) for value in schema["enum"] if value is not None)
     if error.validator not in {"type", "minimum", "maximum"}:
         return f"valid: {error.message}"
-    words = {"integer": "a whole number", "boolean": "true or false", "array": "a list"}
-    words |= {"number": "a number", "string": "a text", "object": "an object"}
+    words = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "string": "a text",
+        "array": "a list",
+        "object": "an object",
+    }
     kind = next(words[name] for name in schema["type"] if name != "null")
     bounds = [
         f"{word} {schema[key]}"
@@ -254,9 +260,9 @@ def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
         if not isinstance(value, dict) or not value.get(needed):
             yield f"Setting `batch_config.{part}.{needed}` is required for BATCH files."
         else:
-            for name in value.keys() - {needed, *optional}:
+            for name in sorted(value.keys() - {needed, *optional}):
                 yield f"Setting `batch_config.{part}` has no part `{name}`."
-    for name in batch_config.keys() - {*_BATCH_PARTS, "batch_size"}:
+    for name in sorted(batch_config.keys() - {*_BATCH_PARTS, "batch_size"}):
         yield f"Setting `batch_config` has no part `{name}`."
     size = batch_config.get("batch_size", 1)
     if type(size) is not int or not 1 <= size <= sys.maxsize:

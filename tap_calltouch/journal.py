@@ -230,7 +230,7 @@ class JournalStream(Stream):
         """Move the bookmark, which says that all records before it are extracted."""
         if self._is_test or not self._is_incremental:
             return
-        end = to_instant(window.window.end, self._scope.zone)
+        end = to_instant(window.period.end, self._scope.zone)
         end = min(end, self._scope.end or end)
         before = self._bookmark(window.site.id) or self._scope.start
         state = self.get_context_state(_context(window.site.id))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tap_calltouch.structs import Shape
 
 _WHOLE_RECORD = re.compile(r"\b(_|record)\b")  # how expressions call it
-_LENGTH = 500
+_QUOTED_LENGTH = 500
 
 
 class RecordMapper:
@@ -79,14 +79,14 @@ class RecordMapper:
                     mapped = stream_map.transform(record)
                 except Exception as error:  # noqa: BLE001 - an expression can raise anything
                     # Not its message, which may quote the record.
-                    definitions = json.dumps(self._definitions, ensure_ascii=False)[:_LENGTH]
+                    definitions = json.dumps(self._definitions, ensure_ascii=False)[:_QUOTED_LENGTH]
                     msg = (
                         f"The map of stream {stream_map.stream_alias} failed on a record with "
                         f"{type(error).__name__}; `stream_maps` is {definitions}."
                     )
                     raise FatalAPIError(msg) from None
                 if mapped is not None:
-                    _drop_ghosts(mapped, stream_map)
+                    _drop_null_objects(mapped, stream_map)
                     yield stream_map.stream_alias, mapped
 
     def _to_dict(self, record: Any) -> Any:
@@ -108,7 +108,7 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(item)
 
 
-def _drop_ghosts(record: dict[str, Any], stream_map: StreamMap) -> None:
+def _drop_null_objects(record: dict[str, Any], stream_map: StreamMap) -> None:
     """Drop what the SDK's flattening leaves of an object that is null: no schema has it."""
     if stream_map.flattening_enabled:
         for name in record.keys() - stream_map.transformed_schema["properties"].keys():

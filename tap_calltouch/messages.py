@@ -24,7 +24,7 @@ FLUSH_SIZE = 128 * 1024  # bytes of records that wait at most before they are wr
 # A pipe that can be written to takes at least this much without blocking (POSIX: PIPE_BUF is 512
 # or more, 4096 on Linux), so that a signal is noticed even while the target does not read.
 WRITE_SIZE = getattr(select, "PIPE_BUF", 512)
-LAST_WORDS_SECONDS = 1
+FINAL_WRITE_SECONDS = 1
 
 
 class OutputError(Exception):
@@ -107,7 +107,7 @@ class BlockWriter(MsgSpecWriter):
         """
         if self._exit_code is None:
             self._exit_code = 128 + number
-            self._deadline = time.monotonic() + LAST_WORDS_SECONDS
+            self._deadline = time.monotonic() + FINAL_WRITE_SECONDS
         if not self._writing:
             self._end()
 
@@ -118,6 +118,10 @@ class BlockWriter(MsgSpecWriter):
         raise SystemExit(self._exit_code)
 
     def _write(self, block: bytes | bytearray, *, to_the_end: bool = False) -> bool:
+        """Write lines, and return whether all of them were written.
+
+        If a signal arrives, write to the end of the line that is begun, or all if `to_the_end`.
+        """
         if sys.stdout is None:
             msg = "it is closed"
             raise OSError(msg)

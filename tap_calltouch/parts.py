@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tap_calltouch.windows import WindowLength
 
 SPARE_PAGES = 3  # an API that always says that there is one page more is not asked for ever
-READINGS = 3
+READINGS = 3  # of a journal that moves, which may never rest
 _NULL = msgspec.Raw(b"null")
 
 

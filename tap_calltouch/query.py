@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Calltouch is younger. If all dates of an answer are older, they are read in the wrong unit.
 OLDEST_TIMESTAMP = "2000"
-_LAST_TIMESTAMP = "~"  # behind every timestamp
+_LAST_TIMESTAMP = "~"  # sorts after every timestamp
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Journal:
             params["timeFrom"] = f"{window.start:%H:%M:%S}"
         if window.end.time() != MIDNIGHT:
             params["timeTo"] = f"{window.end:%H:%M:%S}"
-        values = {**config, "bind_to": config["bind_to"].replace("request", self.own_date)}
+        by_session = config["bind_to"] == "session"
+        values = {**config, "bind_to": "session" if by_session else self.own_date}
         for setting, parameter in self.parameters.items():
             value = values.get(setting)
             if value is True:
@@ -122,7 +123,7 @@ class Scope:
         )
 
     @property
-    def kept(self) -> tuple[str, str]:
+    def wanted(self) -> tuple[str, str]:
         """The timestamps between which records are wanted."""
         if self.is_by_session:
             return OLDEST_TIMESTAMP, _LAST_TIMESTAMP

@@ -141,7 +141,7 @@ class Window:
         reader: Asks for more if need be.
         scope: Which records are wanted.
         site: Whose they are.
-        window: The period.
+        period: What was asked for.
         parts: The answers.
         rows: Rows by what became of them.
     """
@@ -149,7 +149,7 @@ class Window:
     reader: Reader
     scope: Scope
     site: Site
-    window: DateWindow
+    period: DateWindow
     parts: list[Part]
     rows: Counter[str] = field(default_factory=Counter)
     _came: set[tuple[int, int]] = field(default_factory=set)
@@ -166,13 +166,13 @@ class Window:
             FatalAPIError: If the answers cannot be read.
         """
         try:
-            yield from self._read_all(self.parts)
+            yield from self._read_parts(self.parts)
         except UnusableRecordError as error:
             hint = " Set `site_ids`." if "`siteId`" in str(error) else ""
-            msg = f"{self.site.label}, window {self.window}: {error}.{hint}"
+            msg = f"{self.site.label}, window {self.period}: {error}.{hint}"
             raise FatalAPIError(msg) from None
 
-    def _read_all(self, parts: list[Part], failures: int = 0) -> Iterator[Any]:
+    def _read_parts(self, parts: list[Part], failures: int = 0) -> Iterator[Any]:
         try:
             for part in parts:
                 yield from self._read(part, failures)
@@ -191,6 +191,7 @@ class Window:
         try:
             for (site, key, timestamp), record in self.site.decoder.records(body):
                 came += 1
+                # Spares the usual record a call of `_is_wanted`.
                 if (
                     not may_repeat and low <= timestamp < high and (mine is None or site == mine)
                 ) or self._is_wanted(site, key, timestamp):
@@ -209,11 +210,11 @@ class Window:
 
     @cached_property
     def _nearby(self) -> tuple[str, str]:
-        return self.scope.nearby(self.window)
+        return self.scope.nearby(self.period)
 
     @cached_property
     def _dates(self) -> tuple[str, str]:
-        (first, last), (low, high) = self.scope.kept, self._nearby
+        (first, last), (low, high) = self.scope.wanted, self._nearby
         return max(first, low), min(last, high)
 
     def _is_wanted(self, site: int, key: int, timestamp: str) -> bool:
@@ -238,7 +239,7 @@ class Window:
         if warning and reason not in self.site.warned:
             self.site.warned.add(reason)
             self.reader.warn(
-                f"{self.site.label}, window {self.window}: {warning}, which are left out."
+                f"{self.site.label}, window {self.period}: {warning}, which are left out."
             )
         return False
 
@@ -267,7 +268,7 @@ class Window:
             self.reader.length.failed(part.window)
         for piece in pieces or [part.window]:
             parts = self.reader.read(self.site, piece)
-            yield from self._read_all(parts, 0 if pieces else failures)
+            yield from self._read_parts(parts, 0 if pieces else failures)
 
     def _read_halves(self, part: Part, start: int, came: int) -> Iterator[Any]:
         """Read the halves of a part whose answer may have been cut off by the API."""
@@ -285,7 +286,7 @@ class Window:
         }
         before = self.rows["written"]
         for piece in pieces:
-            yield from self._read_all(self.reader.read(self.site, piece))
+            yield from self._read_parts(self.reader.read(self.site, piece))
         if more := self.rows["written"] - before:
             self.reader.length.failed(part.window)
             self.reader.warn(

@@ -161,7 +161,7 @@ class RecordDecoder:
 
     def _attempt(self, array: bytes) -> list[Any] | None:
         """Decode records at once; None if something in them does not fit."""
-        # From the end, which is much faster: few bytes are a backslash.
+        # `rfind` looks for the first byte, a backslash, which is rare; `find` for the last, a zero.
         if not self._is_typed or array.rfind(_NUL) >= 0:
             return None
         self._pending.clear()

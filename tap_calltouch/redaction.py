@@ -28,7 +28,7 @@ def redact(text: str, token: str) -> str:
 
 @cache
 def _forms(token: str) -> re.Pattern[str]:
-    # A token of another encoding has half characters. It is refused, in a line of the log.
+    # A token of another encoding has lone surrogates. It is refused, in a line of the log.
     errors = "surrogatepass"
     forms = {token, quote_plus(token, errors=errors)}
     forms |= {quote(token, safe, errors=errors) for safe in ("/", "")}

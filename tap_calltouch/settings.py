@@ -15,9 +15,9 @@ _FLAGS = {
     "with_map_visits": ("withMapVisits", "the visits of each visitor", "mapVisits"),
     "with_yandex_direct": ("withYandexDirect", "the Yandex Direct ids", "yandexDirect"),
     "with_google_adwords": ("withGoogleAdwords", "the Google Ads ids", "googleAdWords"),
-    "with_attrs": ("withAttrs", "the custom parameters of the visit", "attrs"),
+    "with_attrs": ("withAttrs", "the third-party parameters of the visit", "attrs"),
     "with_custom_fields": ("withCustomFields", "the custom fields", "customFields"),
-    "with_dcm": ("withDcm", "the DoubleClick Campaign Manager uploads", "dcm"),
+    "with_dcm": ("withDcm", "the transfers to DoubleClick Campaign Manager", "dcm"),
 }
 _REQUEST_FLAGS = {
     "with_request_tags": ("withRequestTags", "the tags of each request", "RequestTags"),
@@ -28,7 +28,11 @@ _CALL_FLAGS = {
     "with_orders": ("withOrders", "the orders of each call", "orders"),
     "with_comments": ("withComments", "the comments on each call", "comments"),
     "with_text": ("withText", "the recognised speech", "phrases"),
-    "with_callback_info": ("withCallbackInfo", "what a callback was ordered with", "callbackInfo"),
+    "with_callback_info": (
+        "withCallbackInfo",
+        "the details of the callback request",
+        "callbackInfo",
+    ),
 }
 # Setting: API parameter, title, which requests are left.
 _FILTERS = {
@@ -49,7 +53,7 @@ _CALL_FILTERS = {
     "unique_calls_only": ("uniqueOnly", "unique calls"),
     "target_calls_only": ("targetOnly", "target calls"),
     "unique_target_calls_only": ("uniqTargetOnly", "unique target calls"),
-    "callback_calls_only": ("callbackOnly", "calls that a callback made"),
+    "callback_calls_only": ("callbackOnly", "callbacks"),
 }
 
 
@@ -100,9 +104,9 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.ArrayType(th.IntegerType(minimum=1)),
         default=[],
         title="Site IDs",
-        description="Sites (account ids) to load, each with a bookmark of its own. Calls are "
+        description="Sites to load, by site id, each with a bookmark of its own. Calls are "
         "loaded only for sites that are named here. Empty: requests of all sites that the token "
-        "may see. API: `siteId`.",
+        "can see. API: `siteId`.",
     ),
     th.Property(
         "start_date",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
@@ -32,13 +33,13 @@ _FIRST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 _SLACK = timedelta(days=366)  # a clock may be wrong, but not by more than a year
 
 
-def read_state(value: Any, streams: Mapping[str, str], warn: Callable[[str], None]) -> State:
+def read_state(value: Any, streams: Mapping[str, str], log: Callable[[int, str], None]) -> State:
     """Read a state from wherever it was kept.
 
     Args:
         value: Any JSON value.
         streams: The replication key of each stream, by name.
-        warn: Called with what the user should know.
+        log: Called with the level and the text of what the user should know.
 
     Returns:
         A state that this tap can go on from, with `bookmarks` of its streams.
@@ -47,7 +48,7 @@ def read_state(value: Any, streams: Mapping[str, str], warn: Callable[[str], Non
         InputError: If it is not empty and not one of this tap: to start over is for the user to
             decide.
     """
-    state = _unwrap(value, warn)
+    state = _unwrap(value, log)
     if not state:
         return {}
     bookmarks = state.get("bookmarks")
@@ -58,21 +59,21 @@ def read_state(value: Any, streams: Mapping[str, str], warn: Callable[[str], Non
         if name not in streams and not all(map(_is_entry, [entry, *_partitions_of(entry)])):
             _refuse(f"`bookmarks.{name}` must be an object")
     own = {
-        name: _read_stream(name, bookmarks[name], key, warn)
+        name: _read_stream(name, bookmarks[name], key, log)
         for name, key in streams.items()
         if name in bookmarks
     }
     return {"bookmarks": {**bookmarks, **own}}
 
 
-def _unwrap(value: Any, warn: Callable[[str], None]) -> State:  # noqa: RET503 - _refuse does not return
+def _unwrap(value: Any, log: Callable[[int, str], None]) -> State:  # noqa: RET503 - _refuse does not return
     match value:
         case {"singer_state": inner}:
-            warn("The state stands inside `singer_state`, as Meltano keeps it.")
-            return _unwrap(inner, warn)
+            log(INFO, "Using the state inside `singer_state`, as Meltano keeps it.")
+            return _unwrap(inner, log)
         case {"type": "STATE", "value": inner}:
-            warn("The state stands inside a STATE message.")
-            return _unwrap(inner, warn)
+            log(INFO, "Using the state inside a STATE message.")
+            return _unwrap(inner, log)
         case dict():
             return value
         case _:
@@ -88,7 +89,7 @@ def _is_entry(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("progress_markers", {}), dict)
 
 
-def _read_stream(name: str, entry: Any, key: str, warn: Callable[[str], None]) -> State:
+def _read_stream(name: str, entry: Any, key: str, log: Callable[[int, str], None]) -> State:
     partitions = entry.get("partitions", []) if isinstance(entry, dict) else None
     if not isinstance(partitions, list):
         _refuse(f"`bookmarks.{name}` must be an object")
@@ -99,9 +100,10 @@ def _read_stream(name: str, entry: Any, key: str, warn: Callable[[str], None]) -
             site = _read_site(name, partition)
             read = {**_read_bookmark(name, partition, key), "context": {"siteId": site}}
             if site in by_site:
-                warn(
+                log(
+                    WARNING,
                     f"The state has two bookmarks of stream {name}, site {site}; "
-                    "the earlier one counts."
+                    "the earlier one counts.",
                 )
                 read = min(by_site[site], read, key=_instant_of)
             by_site[site] = read

@@ -59,12 +59,12 @@ class TapCalltouch(Tap):
         own_state = read_state(
             read_objects(state, "state"),
             {stream.name: str(stream.replication_key) for stream in STREAMS},
-            self.logger.warning,
+            self.logger.log,
         )
         if catalog is not None and not isinstance(catalog, Catalog):
             catalog = check_catalog(read_objects(catalog, "catalog"))
         super().__init__(
-            config=self._checked(
+            config=self._prepare_config(
                 read_objects(config, "config"), environment=parse_env_config, strict=validate_config
             ),
             catalog=catalog,
@@ -80,10 +80,10 @@ class TapCalltouch(Tap):
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self.message_writer.terminate)
 
-    def _checked(
+    def _prepare_config(
         self, config: dict[str, Any], *, environment: bool, strict: bool
     ) -> dict[str, Any]:
-        """Return the settings as the tap needs them.
+        """Return the settings as the tap needs them, and mask the token from now on.
 
         They are checked here, since the SDK quotes the value of one that is wrong, the token's too.
         """
@@ -111,7 +111,7 @@ class TapCalltouch(Tap):
 
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
-        client = cache(lambda: Client(self.config, self.logger))
+        client = cache(lambda: Client(self.config, self.logger))  # one for all, made when needed
         return [stream(self, client, self.message_writer) for stream in STREAMS]
 
     @override
@@ -130,10 +130,11 @@ class TapCalltouch(Tap):
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
             if stream.selected and not stream.journal.is_possible(self.config):
                 stream.selected = False
-                self.logger.info(
-                    "Stream %s is left out: it needs `site_ids`, and no `request_numbers`.",
-                    stream.name,
+                numbers = bool(self.config["request_numbers"])
+                reason = (
+                    "`request_numbers` asks for requests only" if numbers else "it needs `site_ids`"
                 )
+                self.logger.info("Stream %s is left out: %s.", stream.name, reason)
 
     @override
     @classmethod

@@ -342,7 +342,7 @@ def test_termination_before_any_byte_of_a_block_ends_with_the_last_state(pipe: P
 def test_termination_does_not_wait_for_a_reader_that_never_reads(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr(messages, "FINAL_WRITE_SECONDS", 0.1)
     writer = BlockWriter()
     writer.write_message(state(1))
     assert write_until_ended(writer, pipe) == 143
@@ -350,7 +350,7 @@ def test_termination_does_not_wait_for_a_reader_that_never_reads(
 
 
 def test_the_process_ends_within_two_seconds_of_a_signal() -> None:
-    assert messages.LAST_WORDS_SECONDS <= 1.7
+    assert messages.FINAL_WRITE_SECONDS <= 1.7
 
 
 def test_termination_while_a_state_is_written_does_not_take_it_back(pipe: Pipe) -> None:

@@ -107,7 +107,7 @@ def test_state_in_the_wrapping_of_meltano_or_singer_is_unwrapped_and_that_is_sai
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 19)
     for text in texts:
-        assert len(lines_with(run, text)) == 1
+        assert len(lines_with(run, "INFO", text)) == 1
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def by_site(*partitions: Any) -> dict[str, Any]:
 
 
 def read(value: Any) -> tuple[dict[str, Any], list[str]]:
-    warnings: list[str] = []
-    return read_state(value, KEYS, warnings.append), warnings
+    messages: list[str] = []
+    return read_state(value, KEYS, lambda _, text: messages.append(text)), messages
 
 
 OURS = [
@@ -82,19 +82,19 @@ def test_state_of_ours_is_taken_as_it_is(state: dict[str, Any]) -> None:
     [
         pytest.param(
             lambda state: {"singer_state": state},
-            ["The state stands inside `singer_state`, as Meltano keeps it."],
+            ["Using the state inside `singer_state`, as Meltano keeps it."],
             id="meltano state get",
         ),
         pytest.param(
             lambda state: {"type": "STATE", "value": state},
-            ["The state stands inside a STATE message."],
+            ["Using the state inside a STATE message."],
             id="a STATE message",
         ),
         pytest.param(
             lambda state: {"singer_state": {"type": "STATE", "value": state}},
             [
-                "The state stands inside `singer_state`, as Meltano keeps it.",
-                "The state stands inside a STATE message.",
+                "Using the state inside `singer_state`, as Meltano keeps it.",
+                "Using the state inside a STATE message.",
             ],
             id="both",
         ),
