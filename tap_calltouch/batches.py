@@ -8,11 +8,10 @@ from uuid import uuid4
 
 import msgspec
 from singer_sdk.batch import Batcher
-from singer_sdk.contrib.msgspec import encoder
 from singer_sdk.exceptions import FatalAPIError
 from zlib_ng import gzip_ng
 
-from tap_calltouch.messages import FLUSH_SIZE
+from tap_calltouch.messages import FLUSH_SIZE, append_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +35,7 @@ def write_files(
         The URL of each file, in a list.
     """
     if batch_config.encoding.format == "jsonl":
-        return _write_jsonl(records, batch_config, f"{tap}--{stream}")
+        return _write_jsonl(records, batch_config, tap, stream)
     return _write_parquet(records, Batcher(tap, stream, batch_config), stream)
 
 
@@ -62,9 +61,11 @@ def _without_empty_objects(value: Any) -> Any:
     return value
 
 
-def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterator[list[str]]:
+def _write_jsonl(
+    records: Iterable[Any], batch_config: Any, tap: str, stream: str
+) -> Iterator[list[str]]:
     storage = batch_config.storage
-    name = f"{storage.prefix or ''}{name}-{uuid4()}"
+    name = f"{storage.prefix or ''}{tap}--{stream}-{uuid4()}"
     remaining = iter(records)
     for number, first in enumerate(remaining, start=1):  # the first record of each file
         file_name = f"{name}-{number}.json.gz"
@@ -74,8 +75,7 @@ def _write_jsonl(records: Iterable[Any], batch_config: Any, name: str) -> Iterat
             gzip_ng.open(file, "wb", compresslevel=_LEVEL) as lines,
         ):
             for record in chain([first], islice(remaining, batch_config.batch_size - 1)):
-                encoder.encode_into(record, block, -1)
-                block += b"\n"
+                append_line(block, record, stream)
                 if len(block) >= FLUSH_SIZE:
                     lines.write(block)
                     block.clear()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
+from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.encoding.base import SingerMessageType
 from typing_extensions import override
 
@@ -29,6 +30,31 @@ FINAL_WRITE_SECONDS = 1
 
 class OutputError(Exception):
     """Standard output cannot be written to."""
+
+
+def append_line(block: bytearray, value: Any, stream: str) -> None:
+    """Append a value to a block of lines, as JSON.
+
+    Args:
+        block: The block.
+        value: A record, or a message with one.
+        stream: The stream's name, for an error.
+
+    Raises:
+        FatalAPIError: If JSON cannot hold what a stream map has made. The block stays as it was.
+    """
+    start = len(block)
+    try:
+        encoder.encode_into(value, block, -1)
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
+        del block[start:]
+        # Not its message, which may quote the record.
+        msg = (
+            f"A record of stream {stream} cannot be written as JSON ({type(error).__name__}). "
+            "Check `stream_maps`."
+        )
+        raise FatalAPIError(msg) from None
+    block += b"\n"
 
 
 class BlockWriter(MsgSpecWriter):
@@ -66,8 +92,7 @@ class BlockWriter(MsgSpecWriter):
         Args:
             message: As it is to be encoded.
         """
-        encoder.encode_into(message, self._block, -1)
-        self._block += b"\n"
+        append_line(self._block, message, message["stream"])
         if len(self._block) >= FLUSH_SIZE:
             self.flush()
 

@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from tests.support.streams import STREAMS
+from tests.support.streams import STREAMS, lines_with
 from tests.support.tap import FLAGS, config_for, run_tap
 
 if TYPE_CHECKING:
@@ -90,3 +90,23 @@ def test_several_streams_of_one_are_refused(stream: Stream, tmp_path: Path) -> N
         run = stream.run(sandbox, tmp_path, batch_config=config, stream_maps=maps)
     assert run.returncode == 1
     assert "BATCH files hold one stream" in run.stderr.splitlines()[-1]
+
+
+@each_stream
+@pytest.mark.parametrize("is_batch", [False, True], ids=["lines", "files"])
+def test_value_that_json_cannot_hold_is_one_sentence(
+    stream: Stream, tmp_path: Path, *, is_batch: bool
+) -> None:
+    maps = {stream.name: {"manager": "manager", "half": "'\\ud800' if record else ''"}}
+    settings: dict[str, Any] = {"batch_config": batch_config(tmp_path)} if is_batch else {}
+    with stream.sandbox() as sandbox:
+        run = stream.run(sandbox, tmp_path, stream_maps=maps, **settings)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    (error,) = lines_with(run, "ERROR")
+    assert error.endswith(
+        f"A record of stream {stream.name} cannot be written as JSON (UnicodeEncodeError). "
+        "Check `stream_maps`."
+    )
+    assert run.records == []
+    assert all(message["type"] == "SCHEMA" for message in run.messages)  # no half line
