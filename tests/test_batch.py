@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from tests.support.streams import STREAMS, lines_with
+from tests.support.streams import STREAMS, last_error
 from tests.support.tap import FLAGS, config_for, run_tap
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_several_streams_of_one_are_refused(stream: Stream, tmp_path: Path) -> N
         config = batch_config(tmp_path)
         run = stream.run(sandbox, tmp_path, batch_config=config, stream_maps=maps)
     assert run.returncode == 1
-    assert "BATCH files hold one stream" in run.stderr.splitlines()[-1]
+    assert "BATCH files hold one stream" in last_error(run)
 
 
 @each_stream
@@ -103,7 +103,7 @@ def test_value_that_json_cannot_hold_is_one_sentence(
         run = stream.run(sandbox, tmp_path, stream_maps=maps, **settings)
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
-    (error,) = lines_with(run, "ERROR")
+    error = last_error(run)
     assert error.endswith(
         f"A record of stream {stream.name} cannot be written as JSON (UnicodeEncodeError). "
         "Check `stream_maps`."

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import CallJournal, Fault, Journal, Sandbox, is_later_page
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with, warnings_in
+from tests.support.streams import (
+    CALLS,
+    MOSCOW,
+    REQUESTS,
+    STREAMS,
+    last_error,
+    lines_with,
+    warnings_in,
+)
 from tests.support.tap import TOKEN, config_for, run_tap
 
 if TYPE_CHECKING:
@@ -260,7 +268,7 @@ def test_points_that_are_used_up_end_both_streams_at_once(
         }
     assert first.returncode == 1
     assert "Traceback" not in first.stderr
-    assert "The daily points of the project are used up." in first.stderr.splitlines()[-1]
+    assert "The daily points of the project are used up." in last_error(first)
     assert asked == points + 1
     assert len(complete) == points
     # Nothing complete is missing in the state: the other stream's bookmarks are there as well.

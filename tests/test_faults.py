@@ -12,7 +12,7 @@ from requests import Response
 from sandbox import Fault, Journal, Sandbox
 from tap_calltouch.client import MAX_WAIT_SECONDS, wait_seconds
 from tests.support.fault_cases import ENDS, RECOVERS, Case
-from tests.support.streams import MOSCOW, STREAMS, Stream
+from tests.support.streams import MOSCOW, STREAMS, Stream, last_error
 from tests.support.token_leaks import check_log, log_everything
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def test_fault_that_stays_ends_with_one_plain_error(
     run, sandbox = run_case(case, stream, tmp_path)
     assert run.returncode == case.exit_code
     assert "Traceback" not in run.stderr
-    last = run.stderr.splitlines()[-1]
-    assert "ERROR" in last
+    last = last_error(run)
     assert re.search(case.said, last), run.stderr
     assert len(sandbox.calls) <= case.max_calls
     weeks = ["2024-01-07T21", "2024-01-14T21"][: case.written]

@@ -22,7 +22,7 @@ import trustme
 
 from sandbox import Fault, Journal
 from tap_calltouch.client import MAX_WAIT_SECONDS, wait_seconds
-from tests.support.streams import MOSCOW, REQUESTS, STREAMS, lines_with
+from tests.support.streams import MOSCOW, REQUESTS, STREAMS, last_error, lines_with
 from tests.support.tap import config_for, run_tap
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_what_is_no_http_is_not_quoted(tmp_path: Path, answer: bytes, reason: st
         run = run_tap({"api_token": "token", "api_url": url, **settings}, tmp_path)
         server.shutdown()
     assert run.returncode == 1
-    assert f"the connection failed ({reason})" in run.stderr.splitlines()[-1]
+    assert f"the connection failed ({reason})" in last_error(run)
     assert PHONE.decode() not in run.stderr
 
 

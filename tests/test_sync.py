@@ -18,6 +18,7 @@ from tests.support.streams import (
     STREAMS,
     Stream,
     discover,
+    last_error,
     lines_with,
     warnings_in,
 )
@@ -350,7 +351,7 @@ def test_missing_site_id_without_partition_ends_before_any_record(tmp_path: Path
         run = REQUESTS.run(sandbox, tmp_path, site_ids=None, **ONE_DAY)
     assert run.returncode == 1
     assert run.records == []
-    assert "Set `site_ids`" in run.stderr.splitlines()[-1]
+    assert "Set `site_ids`" in last_error(run)
 
 
 def test_requests_of_all_sites_come_out_without_site_ids(tmp_path: Path) -> None:
@@ -407,7 +408,7 @@ def test_request_by_number_that_cannot_be_used_is_one_sentence(
         run = REQUESTS.run(sandbox, tmp_path, request_numbers=["A-1"])
     assert (run.returncode, run.records) == (1, [])
     assert "Traceback" not in run.stderr
-    assert run.stderr.splitlines()[-1].endswith(f"| Request A-1: {problem}")
+    assert last_error(run).endswith(f"| Request A-1: {problem}")
 
 
 # Replication methods, selection and maps.
@@ -646,5 +647,5 @@ def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
-    assert "Check `api_token` and `site_ids`." in run.stderr.splitlines()[-1]
+    assert "Check `api_token` and `site_ids`." in last_error(run)
     assert len(sandbox.calls) == 1

@@ -176,3 +176,8 @@ def lines_with(run: Run, *texts: str) -> list[str]:
 def warnings_in(run: Run, *texts: str) -> list[str]:
     """Return the tap's own warnings that hold all of these texts, not those of its libraries."""
     return lines_with(run, "| WARNING  | tap-calltouch", *texts)
+
+
+def last_error(run: Run) -> str:
+    """Return the last error of a log, after which calls under way may have logged more."""
+    return lines_with(run, "| ERROR ")[-1]
