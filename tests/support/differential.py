@@ -221,6 +221,9 @@ def captured_messages(quiet_level: int) -> Iterator[list[Json]]:
     messages: list[Json] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.getsignal(number) for number in numbers]
+    # Each tap adds a handler to the root logger, for the standard error of its time.
+    log_handlers = logging.root.handlers[:]
+    log_level = logging.root.level
     stdout = sys.stdout
     # A file, since the real tap writes to the descriptor.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
@@ -230,6 +233,8 @@ def captured_messages(quiet_level: int) -> Iterator[list[Json]]:
             yield messages
         finally:
             logging.disable(logging.NOTSET)
+            logging.root.handlers[:] = log_handlers
+            logging.root.setLevel(log_level)
             sys.stdout = stdout
             for number, handler in zip(numbers, handlers, strict=True):
                 signal.signal(number, handler)
