@@ -34,10 +34,14 @@ pytestmark = pytest.mark.integration
 SITES = (101, 202)
 MONTHS = {"01": "20240101_20240131", "02": "20240201_20240229"}
 FAILING = "202_20240201_20240229"
+EVENTS = """
+    SELECT step_key, dagster_event_type FROM event_logs
+    WHERE dagster_event_type GLOB 'STEP_*' ORDER BY timestamp
+"""
 
 
-def run_backfill(folder: Path, settings: dict[str, str]) -> list[str]:
-    """Run the job of the Dagster example to its end, and return the steps that were retried."""
+def run_backfill(folder: Path, settings: dict[str, str]) -> list[tuple[str, str]]:
+    """Run the job of the Dagster example, and return the steps' events in order, with their kind."""
     home = folder / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
@@ -78,8 +82,7 @@ def run_backfill(folder: Path, settings: dict[str, str]) -> list[str]:
     # Lines of the log may be lost, since all workers write to it.
     (database,) = (home / "history" / "runs").glob("*-*.db")
     with contextlib.closing(sqlite3.connect(database)) as events:
-        query = "SELECT step_key FROM event_logs WHERE dagster_event_type = 'STEP_RESTARTED'"
-        return [step for (step,) in events.execute(query)]
+        return [*events.execute(EVENTS)]
 
 
 def slice_of(call: Call) -> str:
@@ -107,7 +110,7 @@ def test_dagster_loads_years_in_parallel_slices_and_retries_the_one_that_failed(
 
     with Sandbox(journal) as sandbox:
         sandbox.faults.append(Fault("html", is_second_window, times=1))
-        retried = run_backfill(
+        events = run_backfill(
             tmp_path,
             {
                 "MELTANO_DATABASE_URI": database.get_uri(driver="psycopg"),
@@ -123,6 +126,7 @@ def test_dagster_loads_years_in_parallel_slices_and_retries_the_one_that_failed(
         )
         assert requests_in(database.get_uri()) == expected(journal)
 
+    retried = [step for step, kind in events if kind == "STEP_RESTARTED"]
     assert retried == [f"load[{FAILING}]"], (tmp_path / "log.txt").read_text(encoding="utf-8")
     # The second try went on from the state of the first.
     asked = [call.params["dateFrom"] for call in sandbox.calls if slice_of(call) == FAILING]
@@ -137,8 +141,7 @@ def test_dagster_loads_years_in_parallel_slices_and_retries_the_one_that_failed(
     del times[FAILING]
     # At five calls a second for each, the three of a slice would take less than half of a second.
     assert min(max(starts) - min(starts) for starts in times.values()) > 1
-    at_once = [
-        sum(min(starts) <= start <= max(starts) for starts in times.values())
-        for start in map(min, times.values())
-    ]
-    assert 1 < max(at_once) <= 4
+    # By Dagster's word: on a busy machine, the calls of two slices may well not overlap.
+    loads = [kind for step, kind in events if step.startswith("load")]
+    first_end = loads.index("STEP_SUCCESS")
+    assert loads[:first_end].count("STEP_START") > 1
