@@ -41,7 +41,7 @@ EVENTS = """
 
 
 def run_backfill(folder: Path, settings: dict[str, str]) -> list[tuple[str, str]]:
-    """Run the job of the Dagster example, and return the steps' events in order, with their kind."""
+    """Run the job of the Dagster example, and return its steps' events, in order."""
     home = folder / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
