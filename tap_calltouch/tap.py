@@ -53,7 +53,6 @@ class TapCalltouch(Tap):
         state: Any = None,
         parse_env_config: bool = False,
         validate_config: bool = True,
-        setup_mapper: bool = True,
         **options: Any,
     ) -> None:
         own_state = read_state(
@@ -70,11 +69,8 @@ class TapCalltouch(Tap):
             catalog=catalog,
             state=own_state,
             validate_config=validate_config,
-            setup_mapper=setup_mapper,
             **options,
         )
-        if setup_mapper:
-            self._deselect_impossible_streams()
         if threading.current_thread() is threading.main_thread():
             # The SDK would write STATE into the middle of a RECORD, and exit with 0.
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -125,8 +121,6 @@ class TapCalltouch(Tap):
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
-
-    def _deselect_impossible_streams(self) -> None:
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
             if stream.selected and not stream.journal.is_possible(self.config):
                 stream.selected = False
