@@ -81,12 +81,7 @@ class Client:
     """A client of the Calltouch API, for all streams and threads."""
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        """Prepare; nothing is asked yet.
-
-        Args:
-            config: The settings.
-            logger: Where waits and metrics are logged.
-        """
+        """Prepare; nothing is asked yet."""
         self._base = str(config["api_url"]).rstrip("/")
         self._token = str(config["api_token"])
         self._timeout = int(config["request_timeout"])

@@ -87,11 +87,7 @@ class BlockWriter(MsgSpecWriter):
         self.flush(line if message.type is SingerMessageType.STATE else b"")
 
     def write_record(self, message: dict[str, Any]) -> None:
-        """Write a RECORD message.
-
-        Args:
-            message: As it is to be encoded.
-        """
+        """Write a RECORD message, given as it is to be encoded."""
         append_line(self._block, message, message["stream"])
         if len(self._block) >= FLUSH_SIZE:
             self.flush()
