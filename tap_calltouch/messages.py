@@ -79,9 +79,6 @@ class BlockWriter(MsgSpecWriter):
 
     @override
     def write_message(self, message: Message) -> None:
-        if message.type is SingerMessageType.RECORD:
-            self.write_record(message.to_dict())
-            return
         line = bytes(self.format_message(message))  # the SDK uses its buffer again
         self._block += line
         self.flush(line if message.type is SingerMessageType.STATE else b"")
