@@ -8,6 +8,7 @@ from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib.catalog import Catalog
@@ -21,7 +22,7 @@ from tap_calltouch.config import (
     read_environment,
     unknown_settings,
 )
-from tap_calltouch.inputs import InputError, InputFile, check_catalog, read_objects
+from tap_calltouch.inputs import InputError, check_catalog, read_objects, read_option
 from tap_calltouch.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
 from tap_calltouch.settings import SETTINGS
@@ -30,8 +31,6 @@ from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import click
 
     from tap_calltouch.journal import JournalStream
 
@@ -136,7 +135,8 @@ class TapCalltouch(Tap):
         command = super().get_singer_command()
         for option in command.params:
             if option.name in {"catalog", "state"}:
-                option.type = InputFile(option.name)
+                option.type, option.metavar = click.STRING, "FILENAME"
+                option.callback = read_option
         return command
 
     @override
