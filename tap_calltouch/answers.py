@@ -171,15 +171,14 @@ def _find_opening(body: IO[bytes]) -> tuple[int, bytes]:
 
 
 def _last_byte(body: IO[bytes]) -> bytes:
-    """Return the last byte that is no blank."""
+    """Return the last byte that is no blank, of a body that has one."""
     end = body.seek(0, 2)
-    while end:
+    while True:
         start = max(0, end - _PEEK_SIZE)
         body.seek(start)
         if rest := body.read(end - start).rstrip(_BLANK):
             return rest[-1:]
         end = start
-    return b""
 
 
 def _error(
