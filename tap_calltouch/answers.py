@@ -171,15 +171,14 @@ def _find_opening(body: IO[bytes]) -> tuple[int, bytes]:
 
 
 def _last_byte(body: IO[bytes]) -> bytes:
-    """Return the last byte that is no blank."""
+    """Return the last byte that is no blank, of a body that has one."""
     end = body.seek(0, 2)
-    while end:
+    while True:
         start = max(0, end - _PEEK_SIZE)
         body.seek(start)
         if rest := body.read(end - start).rstrip(_BLANK):
             return rest[-1:]
         end = start
-    return b""
 
 
 def _error(
@@ -232,14 +231,10 @@ def _describe(text: str, content: Any, *, is_html: bool) -> str:
 
 
 def quote_message(text: str, token: str) -> str:
-    """Return a foreign text in a form that can be shown: one line, not long, without the token.
-
-    Args:
-        text: What the API or a library says.
-        token: The token.
+    """Return what the API or a library says in a form that can be shown.
 
     Returns:
-        At most 300 characters.
+        One line of at most 300 characters, without the token.
     """
     return redact(" ".join(text.split()), token)[:MESSAGE_LENGTH].rstrip(".")
 
@@ -266,11 +261,7 @@ def _message_in(error: Any) -> str | None:
 def received_at(response: requests.Response) -> datetime:
     """Return when an answer arrived, by this machine's clock or the server's, the earlier one.
 
-    Args:
-        response: The answer.
-
-    Returns:
-        The instant, in UTC. A clock that is fast must not say that later records were seen.
+    A clock that is fast must not say that later records were seen.
     """
     now = datetime.now(timezone.utc)
     try:

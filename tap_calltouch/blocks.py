@@ -44,13 +44,12 @@ def split_array(
     first_key = re.match(rb'\[\s*(\{\s*"[^"]*")', block)
     beginnings = [first_key.group(1), b"{"] if first_key else []
     while more := answer.read(max(block_size, len(block) - block_size)):
-        if len(block) >= block_size:
-            for comma, border in _likely_borders(block, beginnings):
-                parsed = parse(b"".join((memoryview(block)[:comma], b"]")))
-                if parsed is not None:
-                    block = b"[" + block[border:]
-                    yield parsed
-                    break
+        for comma, border in _likely_borders(block, beginnings):
+            parsed = parse(b"".join((memoryview(block)[:comma], b"]")))
+            if parsed is not None:
+                block = b"[" + block[border:]
+                yield parsed
+                break
         block += more
     parsed = parse(block) if block.startswith(b"[") else None
     if parsed is None:

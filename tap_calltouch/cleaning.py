@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,8 +19,6 @@ from tap_calltouch.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, s
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Collection
-
-Value = TypeVar("Value")
 
 _UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
@@ -91,21 +89,21 @@ class Cleaner:
         if value is None:
             return None
         try:
-            if shape.kind == "object":
-                return self.clean_object(_expect(dict, value), shape, path)
-            if shape.kind == "array":
-                items = _expect(list, value)
-                return [self.clean(item, shape.items or ANY, f"{path}[]") for item in items]
+            if shape.kind == "object" and isinstance(value, dict):
+                return self.clean_object(value, shape, path)
+            if shape.kind == "array" and isinstance(value, list):
+                return [self.clean(item, shape.items or ANY, f"{path}[]") for item in value]
             if shape.kind == "instant":
                 cleaned: Any = stamp(_to_integer(value) * self._factor)
                 is_same = type(value) is int
             else:
                 value = _without(value, shape.deselected)
-                if shape.items and isinstance(value, dict):
+                if shape.kind == "any" and shape.items and isinstance(value, dict):
                     return self.clean(value, shape.items, path)
+                # The table has neither objects nor arrays: nothing is converted to one.
                 cleaned = _CONVERSIONS[shape.kind](value)
                 is_same = type(value) is type(cleaned) and cleaned == value
-        except (_UnconvertibleError, OverflowError, RecursionError):
+        except (KeyError, OverflowError, RecursionError, ValueError):
             self._changes["removed", path] += 1
             return None
         if not is_same:
@@ -128,21 +126,11 @@ class Cleaner:
         return cleaned
 
 
-def _expect(expected: type[Value], value: Any) -> Value:
-    if not isinstance(value, expected):
-        raise _UnconvertibleError
-    return value
-
-
-class _UnconvertibleError(ValueError):
-    """A value cannot be converted without loss."""
-
-
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return _UNSTORABLE.sub(_REPLACEMENT, value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise _UnconvertibleError
+        raise ValueError
     if isinstance(value, (dict, list)):
         return json.dumps(_to_anything(value), ensure_ascii=False)
     return str(value) if type(value) is int else json.dumps(value)
@@ -153,7 +141,7 @@ def _to_integer(value: Any) -> int:
     if is_whole or (isinstance(value, str) and _INTEGER.fullmatch(value)):
         value = int(value)
     if type(value) is not int or not MIN_INTEGER <= value <= MAX_INTEGER:
-        raise _UnconvertibleError
+        raise ValueError
     return value
 
 
@@ -163,7 +151,7 @@ def _to_number(value: Any) -> float:
     if type(value) is int:
         return _to_integer(value)
     if type(value) is not float or not math.isfinite(value):
-        raise _UnconvertibleError
+        raise ValueError
     return value
 
 
@@ -179,10 +167,7 @@ def _without(value: Any, paths: Collection[tuple[str, ...]]) -> Any:
 
 
 def _to_boolean(value: Any) -> bool:
-    try:
-        return value if isinstance(value, bool) else _BOOLEANS[str(value).strip().lower()]
-    except KeyError:
-        raise _UnconvertibleError from None
+    return value if isinstance(value, bool) else _BOOLEANS[str(value).strip().lower()]
 
 
 def _to_anything(value: Any) -> Any:

@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 
     from tap_calltouch.answers import Answer, Expected
 
-# Errors that another try would not avoid: TLS, a SOCKS proxy without its library, the address of a
-# proxy.
-_FATAL = (
-    requests.exceptions.SSLError,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    TypeError,  # what requests raises for a proxy with a user but without a host
-)
-
 # Errors that quote what was read, which may be records.
 _QUOTING = {BadStatusLine, InvalidChunkLength}
 
@@ -90,12 +81,7 @@ class Client:
     """A client of the Calltouch API, for all streams and threads."""
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        """Prepare; nothing is asked yet.
-
-        Args:
-            config: The settings.
-            logger: Where waits and metrics are logged.
-        """
+        """Prepare; nothing is asked yet."""
         self._base = str(config["api_url"]).rstrip("/")
         self._token = str(config["api_token"])
         self._timeout = int(config["request_timeout"])
@@ -187,24 +173,22 @@ class Client:
         except requests.ReadTimeout:
             msg = f"{label}: the API did not answer within {self._timeout} seconds."
             raise HeavyAnswerError(msg) from None
-        except _FATAL as error:
-            msg = f"{label}: {self._advice(error)}."
-            raise FatalAPIError(msg) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, TypeError, ValueError) as error:
+            if advice := self._advice(error):
+                msg = f"{label}: {advice}."
+                raise FatalAPIError(msg) from None
             where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
             msg = f"{label}: the connection {where}failed ({self._reason(error)})."
             raise RetriableAPIError(msg) from None
-        except ValueError as error:
-            # Not of requests: an address that cannot be encoded, or that of a redirect, which
-            # requests reads even if it does not follow.
-            msg = f"{label}: {self._advice(error)}."
-            raise FatalAPIError(msg) from None
         except OSError as error:
             msg = f"{label}: {error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
             raise FatalAPIError(msg) from None
 
     def _advice(self, error: Exception) -> str:
-        """Return what is wrong, without the address of a proxy, which may hold a password."""
+        """Return what is wrong if another try would not avoid it, else nothing.
+
+        The address of a proxy is left out, since it may hold a password.
+        """
         if isinstance(error, requests.exceptions.SSLError):
             reason = self._reason(error)
             if "CERTIFICATE" not in reason:
@@ -212,6 +196,12 @@ class Client:
             return f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`"
         if isinstance(error, requests.exceptions.InvalidSchema):
             return "a SOCKS proxy needs the library PySocks"
+        is_address = isinstance(error, requests.exceptions.InvalidURL)
+        if isinstance(error, requests.RequestException) and not is_address:
+            return ""
+        # Also what is not of requests: TypeError for a proxy with a user but without a host,
+        # ValueError for an address that cannot be encoded, or for that of a redirect, which
+        # requests reads even if it does not follow.
         return (
             "the address of the API, of the proxy or of a redirect is malformed; check `api_url` "
             "and `HTTPS_PROXY`"

@@ -40,9 +40,6 @@ _BATCH_PARTS = {"encoding": ("format", {"compression"}), "storage": ("root", {"p
 def read_environment(schema: Config) -> Config:
     """Read settings from environment variables and a `.env` file, which they overrule.
 
-    Args:
-        schema: JSON Schema of the settings.
-
     Returns:
         Texts by setting; `normalize` converts them.
 

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import click
-from typing_extensions import override
-
 if TYPE_CHECKING:
     from pathlib import PurePath
+
+    import click
 
 
 class InputError(ValueError):
@@ -75,6 +74,15 @@ def read_objects(source: Any, label: str) -> dict[str, Any]:
     for path in paths:
         merged |= read_object(path, label)
     return merged
+
+
+def read_option(
+    _context: click.Context, option: click.Parameter, path: str | None
+) -> io.StringIO | None:
+    """Read the file that an option names, in place of click, which may end in a traceback."""
+    if path is None:
+        return None
+    return io.StringIO(json.dumps(read_object(path, str(option.name))))
 
 
 def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
@@ -141,18 +149,3 @@ def _expect_object(value: Any, label: str) -> dict[str, Any]:
 def _show(value: Any) -> str:
     # The SDK reads numbers that are no integers as Decimal.
     return json.dumps(value, ensure_ascii=False, default=str)[:80]
-
-
-class InputFile(click.ParamType):  # type: ignore[type-arg]
-    """A JSON file on the command line, in place of click's own, which may end in a traceback."""
-
-    name = "filename"
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-
-    @override
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> io.StringIO:
-        return io.StringIO(json.dumps(read_object(value, self._label)))

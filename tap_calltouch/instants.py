@@ -47,10 +47,7 @@ def parse_instant(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> dat
 
 
 def timestamp(instant: datetime) -> str:
-    """Format an instant in the one way in which this tap writes it.
-
-    Args:
-        instant: With an offset.
+    """Format an instant, which has an offset, in the one way in which this tap writes it.
 
     Returns:
         RFC 3339 in UTC with milliseconds, so that texts sort as instants do.
@@ -60,10 +57,6 @@ def timestamp(instant: datetime) -> str:
 
 def to_instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """Convert a wall time to an instant.
-
-    Args:
-        wall: The wall time.
-        zone: Its zone.
 
     Returns:
         The instant in UTC: the earlier one where a change of the clock allows two readings, so

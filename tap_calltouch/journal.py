@@ -96,8 +96,15 @@ class JournalStream(Stream):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
-        if method := self.forced_replication_method:
-            self.forced_replication_method = _known_method(method, self.name)
+        if asked := self.forced_replication_method:
+            method = str(asked).upper()
+            if method not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+                msg = (
+                    f"The catalog asks for the replication method {asked} of stream {self.name}, "
+                    "which has FULL_TABLE and INCREMENTAL."
+                )
+                raise InputError(msg)
+            self.forced_replication_method = method
         if "properties" not in self.effective_schema:
             msg = f"The catalog's schema of stream {self.name} has no properties."
             raise InputError(msg)
@@ -265,11 +272,11 @@ class JournalStream(Stream):
             is_test=self._is_test,
         )
         period = wall_period(extent.start, extent.end, scope.zone)
-        longest = timedelta(days=self.config["window_days"])
-        number = sum(1 for _ in cut(*period, lambda: longest))
+        days = int(self.config["window_days"])
+        number = sum(1 for _ in cut(*period, lambda: timedelta(days)))
         end = period[1] if extent.end < self._started else "now"
         dates = f"from {period[0]} to {end} ({extent.reason})"
-        self.log("%s: %s windows of up to %s days %s", site.label, number, longest.days, dates)
+        self.log("%s: %s windows of up to %s days %s", site.label, number, days, dates)
         return period
 
     def _bookmark(self, site: int | None) -> datetime | None:
@@ -301,18 +308,6 @@ class JournalStream(Stream):
 
     def _warn(self, message: str) -> None:
         self.log("%s", message, level=logging.WARNING)
-
-
-def _known_method(method: Any, stream: str) -> str:
-    """Return a replication method as the SDK spells it; raise InputError if there is no such."""
-    known = str(method).upper()
-    if known not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
-        msg = (
-            f"The catalog asks for the replication method {method} of stream {stream}, which has "
-            "FULL_TABLE and INCREMENTAL."
-        )
-        raise InputError(msg)
-    return known
 
 
 def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:

@@ -79,19 +79,12 @@ class BlockWriter(MsgSpecWriter):
 
     @override
     def write_message(self, message: Message) -> None:
-        if message.type is SingerMessageType.RECORD:
-            self.write_record(message.to_dict())
-            return
         line = bytes(self.format_message(message))  # the SDK uses its buffer again
         self._block += line
         self.flush(line if message.type is SingerMessageType.STATE else b"")
 
     def write_record(self, message: dict[str, Any]) -> None:
-        """Write a RECORD message.
-
-        Args:
-            message: As it is to be encoded.
-        """
+        """Write a RECORD message, given as it is to be encoded."""
         append_line(self._block, message, message["stream"])
         if len(self._block) >= FLUSH_SIZE:
             self.flush()

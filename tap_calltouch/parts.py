@@ -152,16 +152,14 @@ def read_pages(
         One part, or after three readings that were not whole all of them, the last one first.
     """
     readings: list[Part] = []
-    try:
+    with ExitStack() as stack:
+        stack.callback(close, readings)
         for _ in range(READINGS):
             reading, is_whole = _read_once(ask, key, window, label)
             if is_whole:
-                close(readings)
                 return [reading]
             readings.insert(0, reading)
-    except BaseException:
-        close(readings)
-        raise
+        stack.pop_all()
     warn(
         f"{label}: the journal moved while its pages were read, {READINGS} times. "
         "What came is written; the look-back of the next run reads the window again."
@@ -173,13 +171,13 @@ def _read_once(
     ask: Callable[[int], Answer], key: str, window: DateWindow, label: str
 ) -> tuple[Part, bool]:
     """Read all pages once, and return whether they hold the whole window."""
-    body = spool()
-    body.write(b"[")
     received: list[datetime] = []
     totals: set[int | None] = set()
     ids: set[bytes] = set()
     rows = largest = 0
-    try:
+    with ExitStack() as stack:
+        body = stack.enter_context(spool())
+        body.write(b"[")
         for number in count(1):
             answer = ask(number)
             with answer.body:
@@ -198,12 +196,10 @@ def _read_once(
                 break  # an array has no totals, and holds the whole window
             if number >= ceil((total or len(ids)) / largest) + SPARE_PAGES:
                 msg = f"{label}: the API has more pages than its records can fill."
-                raise FatalAPIError(msg)  # noqa: TRY301
-    except BaseException:
-        body.close()
-        raise
-    write_body(body, b"]", label)
-    body.seek(0)
+                raise FatalAPIError(msg)
+        write_body(body, b"]", label)
+        body.seek(0)
+        stack.pop_all()
     is_counted = totals != {None}
     part = Part(window, Answer(body, min(received)), rows == len(ids), is_counted)
     return part, not is_counted or totals == {len(ids)}

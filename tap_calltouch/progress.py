@@ -32,11 +32,7 @@ class Progress:
         self._rows: Counter[str] = Counter()
 
     def add(self, length: timedelta, rows: Counter[str]) -> str | None:
-        """Count a window that is complete.
-
-        Args:
-            length: How much time it covers.
-            rows: Its rows by what became of them.
+        """Count a window that is complete: its length, and its rows by what became of them.
 
         Returns:
             A line for the log, if the last one is ten seconds old.
@@ -63,23 +59,13 @@ class Progress:
 
 
 def describe_rows(rows: Counter[str]) -> str:
-    """Return in words what became of rows.
-
-    Args:
-        rows: Rows by what became of them; `written` for those that were.
-    """
+    """Return in words what became of rows; `written` counts those that were."""
     left_out = [f"{number} left out ({why})" for why, number in rows.items() if why != "written"]
     return ", ".join([f"{sum(rows.values())} rows came, {rows['written']} written", *left_out])
 
 
 def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: str) -> str:
-    """Return in words what a test of the connection brought.
-
-    Args:
-        records: The records of one day.
-        schema: JSON Schema of a record.
-        key: The replication key.
-    """
+    """Return in words what a test of the connection brought: records of one day."""
     if not records:
         return (
             "the API answered, but without records for that day. Check `site_ids`, `start_date`, "

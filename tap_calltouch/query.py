@@ -65,13 +65,7 @@ class Journal:
     def query(
         self, config: Mapping[str, Any], site: int | None, window: DateWindow
     ) -> dict[str, str]:
-        """Return the parameters that ask for a window.
-
-        Args:
-            config: The settings.
-            site: The site, if one is named.
-            window: The window.
-        """
+        """Return the parameters that ask for a window, of one site if one is named."""
         params = {
             "dateFrom": f"{window.start:{self.dates}}",
             "dateTo": f"{window.last_day:{self.dates}}",

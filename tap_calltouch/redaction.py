@@ -14,15 +14,7 @@ MASK = "***"
 
 
 def redact(text: str, token: str) -> str:
-    """Mask a token in a text, as it is and in each form that URLs and JSON give it.
-
-    Args:
-        text: Any text.
-        token: The token.
-
-    Returns:
-        The text with `***` for the token.
-    """
+    """Write `***` for a token in a text, as it is and in each form that URLs and JSON give it."""
     return _forms(token).sub(MASK, text) if token else text
 
 
@@ -58,11 +50,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 def redact_logs(token: str) -> None:
-    """Mask a token in what the handlers that exist now write from now on.
-
-    Args:
-        token: The token.
-    """
+    """Mask a token in what the handlers that exist now write from now on."""
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         inner = handler.formatter or logging.Formatter()

@@ -54,16 +54,16 @@ def read_state(value: Any, streams: Mapping[str, str], log: Callable[[int, str],
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict) or (bookmarks and not bookmarks.keys() & streams.keys()):
         _refuse(f"it has no `bookmarks` of {' or '.join(streams)}")
+    read = dict(bookmarks)
     for name, entry in bookmarks.items():
-        # The SDK looks into those of other streams too.
-        if name not in streams and not all(map(_is_entry, [entry, *_partitions_of(entry)])):
+        partitions = entry.get("partitions", []) if isinstance(entry, dict) else None
+        if not isinstance(partitions, list):
             _refuse(f"`bookmarks.{name}` must be an object")
-    own = {
-        name: _read_stream(name, bookmarks[name], key, log)
-        for name, key in streams.items()
-        if name in bookmarks
-    }
-    return {"bookmarks": {**bookmarks, **own}}
+        if name in streams:
+            read[name] = _read_stream(name, entry, streams[name], log)
+        elif not all(map(_is_entry, [entry, *partitions])):  # the SDK looks into these too
+            _refuse(f"`bookmarks.{name}` must be an object")
+    return {"bookmarks": read}
 
 
 def _unwrap(value: Any, log: Callable[[int, str], None]) -> State:  # noqa: RET503 - _refuse does not return
@@ -80,23 +80,15 @@ def _unwrap(value: Any, log: Callable[[int, str], None]) -> State:  # noqa: RET5
             _refuse("it is not a JSON object")
 
 
-def _partitions_of(entry: Any) -> list[Any]:
-    partitions = entry.get("partitions", []) if isinstance(entry, dict) else []
-    return partitions if isinstance(partitions, list) else [partitions]
-
-
 def _is_entry(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("progress_markers", {}), dict)
 
 
-def _read_stream(name: str, entry: Any, key: str, log: Callable[[int, str], None]) -> State:
-    partitions = entry.get("partitions", []) if isinstance(entry, dict) else None
-    if not isinstance(partitions, list):
-        _refuse(f"`bookmarks.{name}` must be an object")
+def _read_stream(name: str, entry: State, key: str, log: Callable[[int, str], None]) -> State:
     own = {**_read_bookmark(name, entry, key)}
     if "partitions" in entry:
         by_site: dict[int, State] = {}
-        for partition in partitions:
+        for partition in entry["partitions"]:
             site = _read_site(name, partition)
             read = {**_read_bookmark(name, partition, key), "context": {"siteId": site}}
             if site in by_site:

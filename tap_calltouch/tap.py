@@ -8,6 +8,7 @@ from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib.catalog import Catalog
@@ -21,7 +22,7 @@ from tap_calltouch.config import (
     read_environment,
     unknown_settings,
 )
-from tap_calltouch.inputs import InputError, InputFile, check_catalog, read_objects
+from tap_calltouch.inputs import InputError, check_catalog, read_objects, read_option
 from tap_calltouch.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
 from tap_calltouch.settings import SETTINGS
@@ -30,8 +31,6 @@ from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import click
 
     from tap_calltouch.journal import JournalStream
 
@@ -53,7 +52,6 @@ class TapCalltouch(Tap):
         state: Any = None,
         parse_env_config: bool = False,
         validate_config: bool = True,
-        setup_mapper: bool = True,
         **options: Any,
     ) -> None:
         own_state = read_state(
@@ -70,11 +68,8 @@ class TapCalltouch(Tap):
             catalog=catalog,
             state=own_state,
             validate_config=validate_config,
-            setup_mapper=setup_mapper,
             **options,
         )
-        if setup_mapper:
-            self._deselect_impossible_streams()
         if threading.current_thread() is threading.main_thread():
             # The SDK would write STATE into the middle of a RECORD, and exit with 0.
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -125,8 +120,6 @@ class TapCalltouch(Tap):
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
-
-    def _deselect_impossible_streams(self) -> None:
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
             if stream.selected and not stream.journal.is_possible(self.config):
                 stream.selected = False
@@ -142,7 +135,8 @@ class TapCalltouch(Tap):
         command = super().get_singer_command()
         for option in command.params:
             if option.name in {"catalog", "state"}:
-                option.type = InputFile(option.name)
+                option.type, option.metavar = click.STRING, "FILENAME"
+                option.callback = read_option
         return command
 
     @override

@@ -69,9 +69,6 @@ def cut(start: datetime, end: datetime, length: Callable[[], timedelta]) -> Iter
 def halves(window: DateWindow) -> list[DateWindow]:
     """Cut a window that was too heavy in two: days down to a day, a day down to an hour.
 
-    Args:
-        window: The window.
-
     Returns:
         Its two halves, or nothing if it is an hour or less.
     """

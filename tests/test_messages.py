@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_sdk.singerlib.messages import RecordMessage, SchemaMessage, StateMessage
+from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
 
 from tap_calltouch import messages
 from tap_calltouch.messages import BlockWriter, OutputError
@@ -90,8 +90,9 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
     os.close(pipe.reader)
 
 
-def record(number: int = 0, text: str = "") -> RecordMessage:
-    return RecordMessage(stream="requests", record={"requestId": number, "text": text})
+def record(number: int = 0, text: object = "") -> dict[str, Any]:
+    content = {"requestId": number, "text": text}
+    return {"type": "RECORD", "stream": "requests", "record": content}
 
 
 def state(number: int, text: str = "") -> StateMessage:
@@ -132,7 +133,7 @@ def signalled(writer: BlockWriter, pipe: Pipe) -> Iterator[None]:
 
 
 def test_records_wait_in_a_block(pipe: Pipe) -> None:
-    BlockWriter().write_message(record())
+    BlockWriter().write_record(record())
     assert pipe.waiting() == b""
 
 
@@ -142,7 +143,7 @@ def test_a_full_block_is_written_as_whole_lines(
     monkeypatch.setattr(messages, "FLUSH_SIZE", 1000)
     writer = BlockWriter()
     for number in range(12):  # of some 110 bytes
-        writer.write_message(record(number, "x" * 50))
+        writer.write_record(record(number, "x" * 50))
     written = pipe.waiting().splitlines(keepends=True)
     assert names(written) == list(range(len(written)))
     assert 1000 <= sum(map(len, written)) < 1200
@@ -159,7 +160,7 @@ def test_any_other_message_is_written_at_once_after_the_records(
     pipe: Pipe, message: StateMessage | SchemaMessage, kind: str
 ) -> None:
     writer = BlockWriter()
-    writer.write_message(record())
+    writer.write_record(record())
     writer.write_message(message)
     lines = pipe.waiting().splitlines()
     assert [json.loads(line)["type"] for line in lines] == ["RECORD", kind]
@@ -167,7 +168,7 @@ def test_any_other_message_is_written_at_once_after_the_records(
 
 def test_a_flush_writes_the_records_that_wait_once(pipe: Pipe) -> None:
     writer = BlockWriter()
-    writer.write_message(record(1))
+    writer.write_record(record(1))
     writer.flush()
     writer.flush()
     assert names(pipe.waiting().splitlines(keepends=True)) == [1]
@@ -178,7 +179,7 @@ def test_everything_arrives_in_order_through_a_slow_reader(pipe: Pipe) -> None:
     reading = pipe.read_to_the_end()
     expected: list[Any] = []
     for number in range(3000):
-        writer.write_message(record(number, "Ж" * 100))
+        writer.write_record(record(number, "Ж" * 100))
         expected.append(number)
         if number % 1000 == 999:
             writer.write_message(state(number))
@@ -190,7 +191,7 @@ def test_a_stdout_without_a_descriptor_works(monkeypatch: pytest.MonkeyPatch) ->
     stdout = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stdout)
     writer = BlockWriter()
-    writer.write_message(record(1, "Ж"))
+    writer.write_record(record(1, "Ж"))
     writer.write_message(state(1))
     assert names(stdout.getvalue().encode().splitlines(keepends=True)) == [1, "state 1"]
 
@@ -220,7 +221,7 @@ def test_values_that_stream_maps_make_can_be_written(
     pipe: Pipe, value: object, written: bytes
 ) -> None:
     writer = BlockWriter()
-    writer.write_message(RecordMessage(stream="requests", record={"text": value}))
+    writer.write_record(record(text=value))
     writer.flush()
     assert written in pipe.waiting()
 
@@ -273,8 +274,10 @@ def test_termination_exits_with_the_code_of_its_signal(
 
 def test_termination_repeats_the_last_state_and_drops_the_records_after_it(pipe: Pipe) -> None:
     writer = BlockWriter()
-    for message in (record(1), state(1), record(2), state(2), record(3)):
-        writer.write_message(message)
+    for number in (1, 2):
+        writer.write_record(record(number))
+        writer.write_message(state(number))
+    writer.write_record(record(3))
     end(writer)
     found = names(pipe.waiting().splitlines(keepends=True))
     assert found == [1, "state 1", 2, "state 2", "state 2"]
@@ -283,7 +286,7 @@ def test_termination_repeats_the_last_state_and_drops_the_records_after_it(pipe:
 def test_a_flush_after_termination_writes_nothing(pipe: Pipe) -> None:
     writer = BlockWriter()
     writer.write_message(state(1))
-    writer.write_message(record(1))
+    writer.write_record(record(1))
     end(writer)
     with pytest.raises(SystemExit):
         writer.flush()
@@ -292,7 +295,7 @@ def test_a_flush_after_termination_writes_nothing(pipe: Pipe) -> None:
 
 def test_termination_without_a_state_writes_nothing(pipe: Pipe) -> None:
     writer = BlockWriter()
-    writer.write_message(record(1))
+    writer.write_record(record(1))
     end(writer)
     assert pipe.waiting() == b""
 
@@ -305,7 +308,7 @@ def write_until_ended(writer: BlockWriter, pipe: Pipe) -> Any:
 
     def write() -> None:
         for number in range(2, 1000):
-            writer.write_message(record(number, BIG))
+            writer.write_record(record(number, BIG))
 
     with signalled(writer, pipe), pytest.raises(SystemExit) as ended:
         write()

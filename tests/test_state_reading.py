@@ -175,6 +175,7 @@ def test_state_given_is_not_changed() -> None:
                 5,
                 None,
                 {"partitions": None},
+                {"partitions": {"siteId": 101}},
                 {"partitions": [5]},
                 {"progress_markers": 5},
             )
