@@ -15,7 +15,7 @@ from tap_calltouch.instants import (
     to_instant,
     wall_period,
 )
-from tap_calltouch.query import Extent, Scope, plan_extent
+from tap_calltouch.api.query import Extent, Scope, plan_extent
 
 pytestmark = pytest.mark.portable
 

@@ -20,8 +20,8 @@ from tap_calltouch.instants import (
     to_instant,
     wall_period,
 )
-from tap_calltouch.query import Scope, plan_extent
-from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
+from tap_calltouch.api.query import Scope, plan_extent
+from tap_calltouch.api.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tests.support.repetitions import times
 
 if TYPE_CHECKING:
