@@ -17,8 +17,11 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from typing_extensions import override
 
 from tap_calltouch.api.answers import QuotaExhaustedError
-from tap_calltouch.output.batches import write_files
-from tap_calltouch.records.drift import Drift
+from tap_calltouch.api.parts import close
+from tap_calltouch.api.prefetch import prefetch
+from tap_calltouch.api.query import Scope, plan_extent
+from tap_calltouch.api.reading import Reader, Site, Window
+from tap_calltouch.api.windows import cut
 from tap_calltouch.config.files import InputError
 from tap_calltouch.instants import (
     DAY,
@@ -28,15 +31,12 @@ from tap_calltouch.instants import (
     to_instant,
     wall_period,
 )
+from tap_calltouch.output.batches import write_files
 from tap_calltouch.output.maps import RecordMapper
-from tap_calltouch.api.parts import close
-from tap_calltouch.api.prefetch import prefetch
 from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
-from tap_calltouch.api.query import Scope, plan_extent
-from tap_calltouch.api.reading import Reader, Site, Window
 from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
 from tap_calltouch.records.structs import shape_of
-from tap_calltouch.api.windows import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from singer_sdk.tap_base import Tap
 
     from tap_calltouch.api.client import Client
-    from tap_calltouch.output.messages import BlockWriter
     from tap_calltouch.api.query import Journal
+    from tap_calltouch.output.messages import BlockWriter
     from tap_calltouch.records.structs import Shape
 
 _HERE = Path(__file__).parent

@@ -23,10 +23,10 @@ from tap_calltouch.config.checks import (
     unknown_settings,
 )
 from tap_calltouch.config.files import InputError, check_catalog, read_objects, read_option
-from tap_calltouch.output.messages import BlockWriter
-from tap_calltouch.redaction import redact_logs
 from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.config.state import read_state
+from tap_calltouch.output.messages import BlockWriter
+from tap_calltouch.redaction import redact_logs
 from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api.answers import Answer, HeavyAnswerError, Page
 from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES, spool
-from tap_calltouch.instants import DAY, HOUR
 from tap_calltouch.api.parts import SPARE_PAGES, Part, close, read_pages, read_parts
 from tap_calltouch.api.prefetch import prefetch
 from tap_calltouch.api.windows import DateWindow, WindowLength, cut
+from tap_calltouch.instants import DAY, HOUR
 from tests.support.repetitions import times
 
 if TYPE_CHECKING:

@@ -21,22 +21,22 @@ from tap_calltouch.api.answers import (
     read_answer,
 )
 from tap_calltouch.api.client import MAX_TRIES
-from tap_calltouch.records.drift import Drift
-from tap_calltouch.instants import DAY, HOUR
 from tap_calltouch.api.parts import Part
 from tap_calltouch.api.query import Scope
 from tap_calltouch.api.reading import Reader, Site, Window
-from tap_calltouch.records.decoding import Identity, RecordDecoder
-from tap_calltouch.config.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
-from tap_calltouch.streams import Calls, Requests
-from tap_calltouch.records.structs import Shape
 from tap_calltouch.api.windows import DateWindow
+from tap_calltouch.config.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
+from tap_calltouch.instants import DAY, HOUR
+from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
+from tap_calltouch.records.structs import Shape
+from tap_calltouch.streams import Calls, Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_calltouch.journal import JournalStream
     from tap_calltouch.api.query import Journal
+    from tap_calltouch.journal import JournalStream
 
 pytestmark = pytest.mark.portable
 

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator
 from sandbox import CallJournal, Journal
 from tap_calltouch.records.blocks import BrokenAnswerError, split_array
 from tap_calltouch.records.cleaning import UnusableRecordError
-from tap_calltouch.records.drift import Drift
 from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
 from tap_calltouch.records.structs import shape_of, stamp
 from tests.support.repetitions import times
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from singer_sdk.singerlib.catalog import SelectionMask
 
-from tap_calltouch.records.cleaning import Cleaner
 from tap_calltouch.instants import timestamp
+from tap_calltouch.records.cleaning import Cleaner
 from tap_calltouch.records.structs import ANY, Shape, shape_of, stamp, struct_type
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import msgspec
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api.answers import Answer, HeavyAnswerError
-from tap_calltouch.records.cleaning import decode_leniently
 from tap_calltouch.api.client import CHUNK_SIZE, HEAVY_TRIES, MAX_TRIES, spool, write_body
 from tap_calltouch.api.windows import DateWindow, cut, halves
+from tap_calltouch.records.cleaning import decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api.answers import NotFoundError, QuotaExhaustedError
-from tap_calltouch.records.blocks import BrokenAnswerError
-from tap_calltouch.records.cleaning import UnusableRecordError
 from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES
 from tap_calltouch.api.parts import Part, close, read_pages, read_parts
 from tap_calltouch.api.query import OLDEST_TIMESTAMP
 from tap_calltouch.api.windows import DateWindow, WindowLength, halves
+from tap_calltouch.records.blocks import BrokenAnswerError
+from tap_calltouch.records.cleaning import UnusableRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
