@@ -25,6 +25,7 @@ from tap_calltouch.config.checks import (
 from tap_calltouch.config.files import InputError, check_catalog, read_objects, read_option
 from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.config.state import read_state
+from tap_calltouch.config.typed import Settings
 from tap_calltouch.output.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
 from tap_calltouch.streams import STREAMS
@@ -106,8 +107,10 @@ class TapCalltouch(Tap):
 
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
-        client = cache(lambda: Client(self.config, self.logger))  # one for all, made when needed
-        return [stream(self, client, self.message_writer) for stream in STREAMS]
+        # One of each for all streams, made when needed.
+        settings = cache(lambda: Settings.of(self.config))
+        client = cache(lambda: Client(settings(), self.logger))
+        return [stream(self, settings, client, self.message_writer) for stream in STREAMS]
 
     @override
     def setup_mapper(self) -> None:
@@ -121,7 +124,7 @@ class TapCalltouch(Tap):
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
         for stream in cast("Iterable[JournalStream]", self.streams.values()):
-            if stream.selected and not stream.journal.is_possible(self.config):
+            if stream.selected and not stream.is_possible:
                 stream.selected = False
                 numbers = bool(self.config["request_numbers"])
                 reason = (

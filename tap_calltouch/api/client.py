@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from http import HTTPStatus
 from http.client import BadStatusLine
 from random import uniform
 from threading import Lock
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 from singer_sdk import metrics
@@ -17,14 +16,15 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3.exceptions import InvalidChunkLength, InvalidHeader
 from urllib3.util import Retry
 
-from tap_calltouch.api.answers import HeavyAnswerError, quote_message, read_answer
+from tap_calltouch.api.answers import HeavyAnswerError, labelled, quote_message, read_answer
+from tap_calltouch.api.bodies import spool, write_body
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
-    from typing import IO
 
     from tap_calltouch.api.answers import Answer, Expected
+    from tap_calltouch.config.typed import Settings
 
 # Errors that quote what was read, which may be records.
 _QUOTING = {BadStatusLine, InvalidChunkLength}
@@ -34,7 +34,6 @@ HEAVY_TRIES = 2
 FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
 CHUNK_SIZE = 1 << 18
-SPOOL_SIZE = 4 << 20
 
 
 class Pace:
@@ -47,46 +46,50 @@ class Pace:
     def __init__(self, per_second: int) -> None:
         self._shortest = self._spacing = self.MARGIN / per_second
         self._next = self._held_until = self._slowed_at = 0.0
-        self._turn = Lock()
+        self._turn = Lock()  # held while a call waits for its turn
+        self._change = Lock()  # held while the numbers change, also by who does not wait
 
     def wait(self) -> float:
-        """Wait for the turn of a call, and return when it goes."""
+        """Wait until an API call may start, and return its start time."""
         with self._turn:
             while (rest := max(self._next, self._held_until) - monotonic()) > 0:
                 sleep(rest)
             now = monotonic()
-            self._next = now + self._spacing
+            with self._change:
+                self._next = now + self._spacing
             return now
 
     def slow_down(self, called_at: float, seconds: float) -> None:
-        """Hold all calls for some seconds, and make half as many from then on.
+        """Hold all API calls for some seconds, and make half as many from then on.
 
         Args:
-            called_at: When the call went that was one too many. Those that went before the last
-                slowing down do not slow down again.
+            called_at: Start time of the rejected API call. One that started before the last
+                slow-down does not slow the pace again.
             seconds: How long nobody may call.
         """
-        now = monotonic()
-        if called_at > self._slowed_at:
-            self._slowed_at = now
-            self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
-        self._held_until = max(self._held_until, now + seconds)
+        with self._change:
+            now = monotonic()
+            if called_at > self._slowed_at:
+                self._slowed_at = now
+                self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
+            self._held_until = max(self._held_until, now + seconds)
 
     def speed_up(self) -> None:
-        """Win back some of the pace after a call that was not rejected."""
-        self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
+        """Win back some of the pace after an API call that was not rejected."""
+        with self._change:
+            self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
 
 
 class Client:
     """A client of the Calltouch API, for all streams and threads."""
 
-    def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
         """Prepare; nothing is asked yet."""
-        self._base = str(config["api_url"]).rstrip("/")
-        self._token = str(config["api_token"])
-        self._timeout = int(config["request_timeout"])
+        self._base = settings.api_url
+        self._token = settings.api_token
+        self._timeout = settings.request_timeout
         self._logger = logger
-        self._pace = Pace(config["requests_per_second"])
+        self._pace = Pace(settings.requests_per_second)
         self._session = requests.Session()
 
     def get(
@@ -96,6 +99,7 @@ class Client:
         label: str,
         *,
         expected: Expected = "array",
+        id_name: str = "",
         heavy_tries: int = MAX_TRIES,
         on_call: Callable[[], None] = lambda: None,
     ) -> Answer:
@@ -104,10 +108,11 @@ class Client:
         Args:
             path: Behind the base URL.
             params: Query parameters, without the token.
-            label: Names in messages what is asked for.
+            label: Stands before every message, to say what was asked for.
             expected: What the answer should be.
+            id_name: The column whose values to collect, if any.
             heavy_tries: How often to try if a smaller question may be answered instead.
-            on_call: Called for each call, so that it is counted.
+            on_call: Called for each API call, so that it is counted.
 
         Returns:
             The answer.
@@ -124,7 +129,8 @@ class Client:
             called_at = self._pace.wait()
             on_call()
             try:
-                answer = self._download(path, params, label, expected)
+                with labelled(label):
+                    answer = self._download(path, params, expected, id_name)
             except RetriableAPIError as error:
                 heavy += isinstance(error, HeavyAnswerError)
                 if heavy == heavy_tries and heavy_tries < MAX_TRIES:
@@ -143,25 +149,24 @@ class Client:
                 return answer
 
     def _download(
-        self, path: str, params: Mapping[str, str], label: str, expected: Expected
+        self, path: str, params: Mapping[str, str], expected: Expected, id_name: str
     ) -> Answer:
-        response = self._send(path, params, label)
+        response = self._send(path, params)
         self._log_duration(path, response)
         with response, ExitStack() as stack:
             body = stack.enter_context(spool())
             try:
                 for chunk in response.iter_content(CHUNK_SIZE):
-                    write_body(body, chunk, label)
+                    write_body(body, chunk)
             except requests.RequestException as error:
-                msg = f"{label}: the connection failed ({self._reason(error)})."
+                msg = f"the connection failed ({self._reason(error)})."
                 raise HeavyAnswerError(msg) from None
-            answer = read_answer(response, body, label, self._token, expected)
-            if answer.body is body:
-                stack.pop_all()
+            answer = read_answer(response, body, self._token, expected, id_name)
+            stack.pop_all()
             return answer
 
-    def _send(self, path: str, params: Mapping[str, str], label: str) -> requests.Response:
-        """Make a call. Errors of the connection become ours; theirs hold the URL with the token."""
+    def _send(self, path: str, params: Mapping[str, str]) -> requests.Response:
+        """Send one request. Replace connection errors, whose text holds the URL with the token."""
         try:
             return self._session.get(
                 f"{self._base}{path}",
@@ -171,21 +176,21 @@ class Client:
                 allow_redirects=False,  # else the token would travel to the other host
             )
         except requests.ReadTimeout:
-            msg = f"{label}: the API did not answer within {self._timeout} seconds."
+            msg = f"the API did not answer within {self._timeout} seconds."
             raise HeavyAnswerError(msg) from None
         except (requests.RequestException, TypeError, ValueError) as error:
             if advice := self._advice(error):
-                msg = f"{label}: {advice}."
+                msg = f"{advice}."
                 raise FatalAPIError(msg) from None
             where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
-            msg = f"{label}: the connection {where}failed ({self._reason(error)})."
+            msg = f"the connection {where}failed ({self._reason(error)})."
             raise RetriableAPIError(msg) from None
         except OSError as error:
-            msg = f"{label}: {error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
+            msg = f"{error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
             raise FatalAPIError(msg) from None
 
     def _advice(self, error: Exception) -> str:
-        """Return what is wrong if another try would not avoid it, else nothing.
+        """Return advice for an error that a retry cannot fix, or an empty string.
 
         The address of a proxy is left out, since it may hold a password.
         """
@@ -249,28 +254,3 @@ def wait_seconds(attempt: int, response: requests.Response | None) -> float:
     except (InvalidHeader, OverflowError, ValueError):
         asked = 0
     return float(min(max(wait, asked), MAX_WAIT_SECONDS))
-
-
-def spool() -> IO[bytes]:
-    """Return a new body, which goes from memory into an unnamed file when it gets large."""
-    return tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
-
-
-def write_body(body: IO[bytes], chunk: bytes, label: str) -> None:
-    """Add to a body.
-
-    Raises:
-        FatalAPIError: If the temporary folder has no room for it.
-    """
-    try:
-        body.write(chunk)
-        body.flush()  # now, since a later error would come from anywhere
-    except OSError as error:
-        size = body.tell() + len(chunk)
-        with suppress(OSError):
-            body.close()  # which writes once more
-        msg = (
-            f"{label}: the temporary folder cannot hold the answer, {size} bytes so far "
-            f"({error.strerror or error}). Set TMPDIR to a folder with more room."
-        )
-        raise FatalAPIError(msg) from None

@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
-from contextlib import suppress
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
+from tap_calltouch.instants import format_epoch_ms
+from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Collection
+
+    from tap_calltouch.records.drift import Changes
 
 _UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
@@ -26,33 +25,11 @@ _REPLACEMENT = "\ufffd"
 _INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-_MAX_NESTING = 10_000
-_MAX_DIGITS = 1000
 _TEXT = Shape("string")
 
 
 class UnusableRecordError(ValueError):
     """A record lacks a value that it cannot do without."""
-
-
-def _parse_integer(digits: str) -> float:
-    # Python refuses more digits than 4300, and no field holds so many.
-    return int(digits) if len(digits) <= _MAX_DIGITS else math.nan
-
-
-_decode = json.JSONDecoder(strict=False, parse_int=_parse_integer).decode
-
-
-def decode_leniently(raw: bytes) -> Any:
-    """Decode any JSON, also what msgspec refuses: NaN, control characters, very deep nesting."""
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(raw)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _MAX_NESTING))
-    try:
-        return _decode(raw.decode("utf-8", "surrogateescape"))
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def describe(value: Any) -> str:
@@ -65,15 +42,19 @@ def describe(value: Any) -> str:
 class Cleaner:
     """Fits values to shapes, and counts what it changes."""
 
-    def __init__(self, unit: str, changes: Counter[tuple[str, str]]) -> None:
+    def __init__(self, unit: str) -> None:
         """Prepare.
 
         Args:
             unit: What the API counts instants in: `ms` or `s`.
-            changes: Where to count; see `Drift`.
         """
         self._factor = UNITS[unit]
-        self._changes = changes
+        self._changes: Changes = Counter()
+
+    def take_changes(self) -> Changes:
+        """Return what was changed since this was called last."""
+        changes, self._changes = self._changes, Counter()
+        return changes
 
     def clean(self, value: Any, shape: Shape, path: str) -> Any:
         """Fit a value to a shape.
@@ -94,7 +75,7 @@ class Cleaner:
             if shape.kind == "array" and isinstance(value, list):
                 return [self.clean(item, shape.items or ANY, f"{path}[]") for item in value]
             if shape.kind == "instant":
-                cleaned: Any = stamp(_to_integer(value) * self._factor)
+                cleaned: Any = format_epoch_ms(_to_integer(value) * self._factor)
                 is_same = type(value) is int
             else:
                 value = _without(value, shape.deselected)
@@ -133,7 +114,7 @@ def _to_string(value: Any) -> str:
         raise ValueError
     if isinstance(value, (dict, list)):
         return json.dumps(_to_anything(value), ensure_ascii=False)
-    return str(value) if type(value) is int else json.dumps(value)
+    return json.dumps(value)
 
 
 def _to_integer(value: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,10 @@ _TYPES = {
 }
 
 
+#: How many values were changed, by what became of them and by the path of the field.
+Changes = Counter[tuple[str, str]]
+
+
 @dataclass
 class Drift:
     """Differences by field path, such as `orders[].sum`.
@@ -34,19 +38,17 @@ class Drift:
         unknown: The JSON type of fields that the schema does not have.
     """
 
-    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Changes = field(default_factory=Counter)
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def look_for_unknown(self, answer: IO[bytes], schema: dict[str, Any]) -> None:
+    def look_for_unknown(self, array: bytes, schema: dict[str, Any]) -> None:
         """Compare the fields of the first record of an answer with the stream's schema.
 
         Args:
-            answer: A JSON array, from the file's position on, which is kept.
+            array: A JSON array that begins with the record.
             schema: JSON Schema of a record.
         """
-        start = answer.tell()
-        text = answer.read(_FIRST_BYTES).decode("utf-8", "replace")[1:].lstrip()
-        answer.seek(start)
+        text = array[:_FIRST_BYTES].decode("utf-8", "replace")[1:].lstrip()
         try:
             record, _ = _decode_first(text)
         except (ValueError, RecursionError):

@@ -7,8 +7,6 @@ numbers are instants, since a catalog may say anything of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -24,14 +22,18 @@ Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "a
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
+# What msgspec raises for values that do not fit a type.
+UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _INTEGER = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 _ALL = SelectionMask()
-_EPOCH = date(1970, 1, 1)
 _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
 
 class _Anything(type):
-    """The type of types that msgspec leaves to its `dec_hook`, which may return anything."""
+    """Metaclass of placeholder types.
+
+    msgspec hands their values to `dec_hook` and accepts whatever comes back.
+    """
 
     def __instancecheck__(cls, _value: object) -> bool:
         return True
@@ -62,8 +64,9 @@ class Shape:
     Attributes:
         kind: Its type, or `any`.
         fields: The fields of an object, by name.
-        items: What an array holds, or an object beside its fields, which else drops what they do
-            not list; of a value of any type, what an object is.
+        items: The shape of an array's items, or of the values of keys that `fields` does not name
+            (None: such keys are dropped). For kind `any`: the shape to use if the value is an
+            object.
         deselected: Paths of fields that the user deselected and `fields` cannot know.
     """
 
@@ -74,7 +77,10 @@ class Shape:
 
     @property
     def is_typed(self) -> bool:
-        """Whether msgspec can decode it: it has no type for fields beside others."""
+        """Whether msgspec has a type for it.
+
+        It has none for an object with both named fields and free keys.
+        """
         names = "".join(self.fields)
         is_free = self.kind == "any" or (self.kind == "object" and self.items)
         return (
@@ -159,6 +165,14 @@ def _has_instants(schema: Schema) -> bool:
     return schema.get("format") == "date-time" or any(map(_has_instants, filter(None, inner)))
 
 
+def attributes(shape: Shape) -> dict[str, str]:
+    """Return the attribute of each field of a shape in its struct.
+
+    Attributes have names of their own, since a column may have any name.
+    """
+    return {name: f"f{number}" for number, name in enumerate(shape.fields)}
+
+
 def struct_type(
     shape: Shape,
     required: Collection[str] = (),
@@ -177,17 +191,17 @@ def struct_type(
 
     Returns:
         A struct with a field for each of the shape's, in their order, in which msgspec finds them
-        fastest. Attributes have names of their own, since a column may have any name; those of
-        the fields stand in `__struct_encode_fields__`.
+        fastest. Its attributes are those of `attributes`.
     """
     fields: list[Any] = []
-    for number, (key, inner) in enumerate(shape.fields.items()):
+    names = attributes(shape)
+    for key, inner in shape.fields.items():
         decoded = _python_type(inner, drifting, prefix + key)
         default = defaults.get(key, msgspec.NODEFAULT)
         if key not in required and key not in defaults:
             decoded, default = decoded | None, None
         options = msgspec.field(default=default, name=key)
-        fields.append((f"f{number}", decoded, options))
+        fields.append((names[key], decoded, options))
     return msgspec.defstruct(prefix.rstrip(".") or "Record", fields, kw_only=True, gc=False)
 
 
@@ -208,30 +222,3 @@ def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
         "integer": _INTEGER,
         "instant": Instant,
     }.get(shape.kind, Any)
-
-
-def stamp(milliseconds: int) -> str:
-    """Format an instant as `instants.timestamp` does, much faster.
-
-    Args:
-        milliseconds: Since 1970.
-
-    Returns:
-        RFC 3339 in UTC with milliseconds.
-
-    Raises:
-        OverflowError: Outside the years 1 to 9999.
-    """
-    day = _day(milliseconds // 86_400_000)
-    minute = _minute(milliseconds // 60_000 % 1440)
-    return f"{day}T{minute}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}+00:00"
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (_EPOCH + timedelta(days)).isoformat()
-
-
-@cache
-def _minute(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
