@@ -16,7 +16,7 @@ import yaml
 
 from docs import plugin
 from docs.render import ROOT, render, tables
-from tap_calltouch.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS
 from tests.support.sdk import without_additions
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from requests import Response
 
 from sandbox import Fault, Journal, Sandbox
-from tap_calltouch.client import MAX_WAIT_SECONDS, wait_seconds
+from tap_calltouch.api.client import MAX_WAIT_SECONDS, wait_seconds
 from tests.support.fault_cases import ENDS, RECOVERS, Case
 from tests.support.streams import MOSCOW, STREAMS, Stream, last_error
 from tests.support.token_leaks import check_log, log_everything

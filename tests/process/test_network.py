@@ -21,7 +21,7 @@ import requests
 import trustme
 
 from sandbox import Fault, Journal
-from tap_calltouch.client import MAX_WAIT_SECONDS, wait_seconds
+from tap_calltouch.api.client import MAX_WAIT_SECONDS, wait_seconds
 from tests.support.streams import MOSCOW, REQUESTS, STREAMS, last_error, lines_with
 from tests.support.tap import config_for, run_tap
 

@@ -12,9 +12,9 @@ from singer_sdk import SchemaDirectory, StreamSchema
 
 from sandbox.app import Answer
 from sandbox.wire import Exchange, Server
-from tap_calltouch.client import Pace
+from tap_calltouch.api.client import Pace
+from tap_calltouch.api.query import Journal
 from tap_calltouch.journal import JournalStream
-from tap_calltouch.query import Journal
 from tap_calltouch.streams import STREAMS
 from tap_calltouch.tap import TapCalltouch
 from tests.support.streams import CALLS, REQUESTS, Stream

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from docs.render import ROOT
-from tap_calltouch.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS
 from tests.support.meltano_project import BIN, finish, start_meltano
 from tests.support.tap import TOKEN
 

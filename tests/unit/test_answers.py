@@ -13,7 +13,7 @@ import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_calltouch.answers import (
+from tap_calltouch.api.answers import (
     Answer,
     Expected,
     HeavyAnswerError,
@@ -23,7 +23,7 @@ from tap_calltouch.answers import (
     read_answer,
     received_at,
 )
-from tap_calltouch.cleaning import decode_leniently
+from tap_calltouch.records.cleaning import decode_leniently
 
 TOKEN = "a/b+c=.Ж"
 REAL_ERROR = (

@@ -13,7 +13,7 @@ from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import BatchConfig
 
-from tap_calltouch.batches import write_files
+from tap_calltouch.output.batches import write_files
 from tests.support.decoded import SCHEMA_OF, builtins, lifelike, structs
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def parquet(
                 msg = "Could not convert '+79990000000' with type str"
                 raise ValueError(msg)
 
-    monkeypatch.setattr("tap_calltouch.batches.Batcher", Recorder)
+    monkeypatch.setattr("tap_calltouch.output.batches.Batcher", Recorder)
     config = batch_config(folder, 10)
     config.encoding.format = "parquet"
     return [*write_files(iter(records), config, "tap-calltouch", "requests")]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_calltouch.config import (
+from tap_calltouch.config.checks import (
     fill_defaults,
     normalize,
     problems,
     read_environment,
     unknown_settings,
 )
-from tap_calltouch.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
 
 if TYPE_CHECKING:
@@ -528,7 +528,7 @@ def test_a_mistake_in_a_batch_config_is_one_sentence(batch_config: object, part:
 
 @pytest.mark.parametrize("installed", [True, False], ids=["with pyarrow", "without"])
 def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> None:
-    monkeypatch.setattr("tap_calltouch.config.find_spec", lambda _: installed or None)
+    monkeypatch.setattr("tap_calltouch.config.checks.find_spec", lambda _: installed or None)
     config: Config = {"batch_config": {"encoding": {"format": "parquet"}, "storage": ROOT}}
     found = sentences(config)
     assert len(found) == (not installed)
@@ -539,7 +539,7 @@ def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed
 def test_fake_values_need_their_library(
     monkeypatch: pytest.MonkeyPatch, *, installed: bool
 ) -> None:
-    monkeypatch.setattr("tap_calltouch.config.find_spec", lambda _: installed or None)
+    monkeypatch.setattr("tap_calltouch.config.checks.find_spec", lambda _: installed or None)
     found = sentences({"stream_maps": {"requests": {"manager": "fake.name() if manager else ''"}}})
     assert len(found) == (not installed)
     assert all("needs the library Faker: install `singer-sdk[faker]`" in s for s in found)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import CallJournal, Journal
-from tap_calltouch.drift import Drift
+from tap_calltouch.records.drift import Drift
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA: dict[str, Any] = {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_calltouch.flattening import Flattener, UnknownColumnError
-from tap_calltouch.maps import RecordMapper
-from tap_calltouch.structs import shape_of
+from tap_calltouch.output.flattening import Flattener, UnknownColumnError
+from tap_calltouch.output.maps import RecordMapper
+from tap_calltouch.records.structs import shape_of
 from tests.support.decoded import (
     GENERATED_SCHEMAS,
     SCHEMA_OF,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tap_calltouch.api.query import Extent, Scope, plan_extent
 from tap_calltouch.instants import (
     midnight_of,
     next_bookmark,
@@ -15,7 +16,6 @@ from tap_calltouch.instants import (
     to_instant,
     wall_period,
 )
-from tap_calltouch.query import Extent, Scope, plan_extent
 
 UTC = ZoneInfo("UTC")
 MOSCOW = ZoneInfo("Europe/Moscow")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import PluginMapper
 
-from tap_calltouch.maps import RecordMapper
-from tap_calltouch.structs import shape_of
+from tap_calltouch.output.maps import RecordMapper
+from tap_calltouch.records.structs import shape_of
 from tests.support.decoded import SCHEMA_OF, SHAPE_OF, builtins, lifelike, struct, structs
 from tests.support.repetitions import times
 

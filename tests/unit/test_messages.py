@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
 
-from tap_calltouch import messages
-from tap_calltouch.messages import BlockWriter, OutputError
+from tap_calltouch.output import messages
+from tap_calltouch.output.messages import BlockWriter, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

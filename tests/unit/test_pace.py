@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 import requests
 
-from tap_calltouch import client
-from tap_calltouch.client import Pace, wait_seconds
+from tap_calltouch.api import client
+from tap_calltouch.api.client import Pace, wait_seconds
 
 
 class Clock:

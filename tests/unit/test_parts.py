@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.answers import Answer, HeavyAnswerError, Page
-from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES, spool
+from tap_calltouch.api.answers import Answer, HeavyAnswerError, Page
+from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES, spool
+from tap_calltouch.api.parts import SPARE_PAGES, Part, close, read_pages, read_parts
+from tap_calltouch.api.prefetch import prefetch
+from tap_calltouch.api.windows import DateWindow, WindowLength, cut
 from tap_calltouch.instants import DAY, HOUR
-from tap_calltouch.parts import SPARE_PAGES, Part, close, read_pages, read_parts
-from tap_calltouch.prefetch import prefetch
-from tap_calltouch.windows import DateWindow, WindowLength, cut
 from tests.support.repetitions import times
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         made.append(spool())
         return made[-1]
 
-    monkeypatch.setattr("tap_calltouch.parts.spool", tracked_spool)
+    monkeypatch.setattr("tap_calltouch.api.parts.spool", tracked_spool)
     yield made
     for body in made:
         body.close()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_calltouch import prefetch as prefetch_module
-from tap_calltouch.prefetch import prefetch
+from tap_calltouch.api import prefetch as prefetch_module
+from tap_calltouch.api.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_calltouch.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
 
 DAY = timedelta(days=1)
 

@@ -12,31 +12,31 @@ import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_calltouch import reading
-from tap_calltouch.answers import (
+from tap_calltouch.api import reading
+from tap_calltouch.api.answers import (
     Answer,
     HeavyAnswerError,
     NotFoundError,
     QuotaExhaustedError,
     read_answer,
 )
-from tap_calltouch.client import MAX_TRIES
-from tap_calltouch.drift import Drift
+from tap_calltouch.api.client import MAX_TRIES
+from tap_calltouch.api.parts import Part
+from tap_calltouch.api.query import Scope
+from tap_calltouch.api.reading import Reader, Site, Window
+from tap_calltouch.api.windows import DateWindow
+from tap_calltouch.config.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 from tap_calltouch.instants import DAY, HOUR
-from tap_calltouch.parts import Part
-from tap_calltouch.query import Scope
-from tap_calltouch.reading import Reader, Site, Window
-from tap_calltouch.records import Identity, RecordDecoder
-from tap_calltouch.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
+from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
+from tap_calltouch.records.structs import Shape
 from tap_calltouch.streams import Calls, Requests
-from tap_calltouch.structs import Shape
-from tap_calltouch.windows import DateWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_calltouch.api.query import Journal
     from tap_calltouch.journal import JournalStream
-    from tap_calltouch.query import Journal
 
 
 MOSCOW = timezone(timedelta(hours=3))  # in 2024

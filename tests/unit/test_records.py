@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sandbox import CallJournal, Journal
-from tap_calltouch.blocks import BrokenAnswerError, split_array
-from tap_calltouch.cleaning import UnusableRecordError
-from tap_calltouch.drift import Drift
-from tap_calltouch.records import Identity, RecordDecoder
-from tap_calltouch.structs import shape_of, stamp
+from tap_calltouch.records.blocks import BrokenAnswerError, split_array
+from tap_calltouch.records.cleaning import UnusableRecordError
+from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
+from tap_calltouch.records.structs import shape_of, stamp
 from tests.support.repetitions import times
 
 Record = dict[str, Any]

@@ -14,8 +14,8 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 import tap_calltouch
 from sandbox import Journal, Sandbox
-from tap_calltouch.client import Pace
-from tap_calltouch.settings import SETTINGS
+from tap_calltouch.api.client import Pace
+from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
 from tests.support.tap import TOKEN
 

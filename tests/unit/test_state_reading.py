@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tap_calltouch.inputs import InputError
-from tap_calltouch.state import read_state
+from tap_calltouch.config.files import InputError
+from tap_calltouch.config.state import read_state
 
 KEYS = {"requests": "date", "calls": "timestamp"}
 TIMESTAMP = "2024-01-20T21:00:00.000+00:00"

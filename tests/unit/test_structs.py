@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from singer_sdk.singerlib.catalog import SelectionMask
 
-from tap_calltouch.cleaning import Cleaner
 from tap_calltouch.instants import timestamp
-from tap_calltouch.structs import ANY, Shape, shape_of, stamp, struct_type
+from tap_calltouch.records.cleaning import Cleaner
+from tap_calltouch.records.structs import ANY, Shape, shape_of, stamp, struct_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

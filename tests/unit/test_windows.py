@@ -12,6 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tap_calltouch.api.query import Scope, plan_extent
+from tap_calltouch.api.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tap_calltouch.instants import (
     DAY,
     HOUR,
@@ -20,8 +22,6 @@ from tap_calltouch.instants import (
     to_instant,
     wall_period,
 )
-from tap_calltouch.query import Scope, plan_extent
-from tap_calltouch.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tests.support.repetitions import times
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tap_calltouch.windows import DateWindow
+    from tap_calltouch.api.windows import DateWindow
 
 # Calltouch is younger. If all dates of an answer are older, they are read in the wrong unit.
 OLDEST_TIMESTAMP = "2000"

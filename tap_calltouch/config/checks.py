@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from dotenv import dotenv_values, find_dotenv
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
-from tap_calltouch.inputs import InputError
+from tap_calltouch.config.files import InputError
+from tap_calltouch.config.settings import API_URL
 from tap_calltouch.instants import parse_instant
-from tap_calltouch.settings import API_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,22 +11,22 @@ from urllib.parse import quote
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.answers import NotFoundError, QuotaExhaustedError
-from tap_calltouch.blocks import BrokenAnswerError
-from tap_calltouch.cleaning import UnusableRecordError
-from tap_calltouch.client import HEAVY_TRIES, MAX_TRIES
-from tap_calltouch.parts import Part, close, read_pages, read_parts
-from tap_calltouch.query import OLDEST_TIMESTAMP
-from tap_calltouch.windows import DateWindow, WindowLength, halves
+from tap_calltouch.api.answers import NotFoundError, QuotaExhaustedError
+from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES
+from tap_calltouch.api.parts import Part, close, read_pages, read_parts
+from tap_calltouch.api.query import OLDEST_TIMESTAMP
+from tap_calltouch.api.windows import DateWindow, WindowLength, halves
+from tap_calltouch.records.blocks import BrokenAnswerError
+from tap_calltouch.records.cleaning import UnusableRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from tap_calltouch.answers import Answer
-    from tap_calltouch.client import Client
-    from tap_calltouch.query import Journal, Scope
-    from tap_calltouch.records import RecordDecoder
+    from tap_calltouch.api.answers import Answer
+    from tap_calltouch.api.client import Client
+    from tap_calltouch.api.query import Journal, Scope
+    from tap_calltouch.records.decoding import RecordDecoder
 
 # An answer of so many rows, or a multiple of it, may be one that the API has cut off.
 SUSPICIOUS_ROWS = 1000

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import msgspec
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_calltouch.cleaning import decode_leniently
+from tap_calltouch.records.cleaning import decode_leniently
 from tap_calltouch.redaction import redact
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
-    from tap_calltouch.structs import Shape
+    from tap_calltouch.records.structs import Shape
 
 _SCALARS = {"string", "boolean", "number", "integer", "instant"}
 

@@ -12,16 +12,16 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import msgspec
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.answers import Answer, HeavyAnswerError
-from tap_calltouch.cleaning import decode_leniently
-from tap_calltouch.client import CHUNK_SIZE, HEAVY_TRIES, MAX_TRIES, spool, write_body
-from tap_calltouch.windows import DateWindow, cut, halves
+from tap_calltouch.api.answers import Answer, HeavyAnswerError
+from tap_calltouch.api.client import CHUNK_SIZE, HEAVY_TRIES, MAX_TRIES, spool, write_body
+from tap_calltouch.api.windows import DateWindow, cut, halves
+from tap_calltouch.records.cleaning import decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tap_calltouch.windows import WindowLength
+    from tap_calltouch.api.windows import WindowLength
 
 SPARE_PAGES = 3  # an API that always says that there is one page more is not asked for ever
 READINGS = 3  # of a journal that moves, which may never rest

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tap_calltouch.blocks import split_array
-from tap_calltouch.cleaning import Cleaner, UnusableRecordError, decode_leniently, describe
-from tap_calltouch.drift import Drift
-from tap_calltouch.structs import UNITS, Instant, Shape, stamp, struct_type
+from tap_calltouch.records.blocks import split_array
+from tap_calltouch.records.cleaning import Cleaner, UnusableRecordError, decode_leniently, describe
+from tap_calltouch.records.drift import Drift
+from tap_calltouch.records.structs import UNITS, Instant, Shape, stamp, struct_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

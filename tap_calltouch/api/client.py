@@ -17,14 +17,14 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3.exceptions import InvalidChunkLength, InvalidHeader
 from urllib3.util import Retry
 
-from tap_calltouch.answers import HeavyAnswerError, quote_message, read_answer
+from tap_calltouch.api.answers import HeavyAnswerError, quote_message, read_answer
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
     from typing import IO
 
-    from tap_calltouch.answers import Answer, Expected
+    from tap_calltouch.api.answers import Answer, Expected
 
 # Errors that quote what was read, which may be records.
 _QUOTING = {BadStatusLine, InvalidChunkLength}

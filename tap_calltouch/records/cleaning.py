@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_calltouch.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
+from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -12,14 +12,14 @@ import msgspec
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_calltouch.flattening import Flattener, UnknownColumnError
+from tap_calltouch.output.flattening import Flattener, UnknownColumnError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.mapper import StreamMap
 
-    from tap_calltouch.structs import Shape
+    from tap_calltouch.records.structs import Shape
 
 _WHOLE_RECORD = re.compile(r"\b(_|record)\b")  # how expressions call it
 _QUOTED_LENGTH = 500

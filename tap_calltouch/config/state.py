@@ -9,7 +9,7 @@ from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
-from tap_calltouch.inputs import InputError
+from tap_calltouch.config.files import InputError
 from tap_calltouch.instants import parse_instant
 
 if TYPE_CHECKING:

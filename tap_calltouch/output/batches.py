@@ -11,7 +11,7 @@ from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
 from zlib_ng import gzip_ng
 
-from tap_calltouch.messages import FLUSH_SIZE, append_line
+from tap_calltouch.output.messages import FLUSH_SIZE, append_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
