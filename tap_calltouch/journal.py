@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
@@ -30,9 +29,8 @@ from tap_calltouch.output.batches import write_files
 from tap_calltouch.output.maps import RecordMapper
 from tap_calltouch.output.progress import Progress, format_rows
 from tap_calltouch.records.cleaning import UnusableRecordError
-from tap_calltouch.records.decoding import RecordDecoder
+from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
-from tap_calltouch.records.keys import KeyColumns
 from tap_calltouch.records.structs import shape_of
 from tap_calltouch.rows import WindowFilter, describe_sample
 
@@ -96,24 +94,16 @@ class JournalStream(Stream):
 
     journal: ClassVar[Journal]
 
-    def __init__(
-        self,
-        tap: Tap,
-        settings: Callable[[], Settings],
-        client: Callable[[], Client],
-        writer: BlockWriter,
-    ) -> None:
+    def __init__(self, tap: Tap, client: Callable[[], Client], writer: BlockWriter) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
             tap: The tap.
-            settings: Returns the settings. Called when a sync begins, since a tap that only
-                discovers has none.
-            client: Returns the client of all streams. Called when a sync begins, too.
+            client: Returns the client of all streams. Called when a sync begins, since a tap that
+                only discovers has no token.
             writer: Writes lines to standard output.
         """
         super().__init__(tap)
-        self._read_settings = settings
         self._client = client
         self._writer = writer
         self._state_writer = tap.state_writer
@@ -122,9 +112,9 @@ class JournalStream(Stream):
         self._decoders: dict[Site, RecordDecoder] = {}
         self._warned: set[tuple[int | None, str]] = set()
 
-    @cached_property
+    @property
     def _settings(self) -> Settings:
-        return self._read_settings()
+        return self._client().settings
 
     @property
     def is_possible(self) -> bool:
@@ -214,9 +204,8 @@ class JournalStream(Stream):
                     self._client(),
                     self.journal,
                     self._columns[:2],
-                    self._settings,
                     warn=self._warn,
-                    on_call=_locked(calls.increment),
+                    on_call=calls.increment,
                 )
                 if self._settings.request_numbers:
                     yield from self._by_number(fetcher)
@@ -255,12 +244,8 @@ class JournalStream(Stream):
             ((site, window) for window in cut(start, end, lambda: max(DAY, length())))
             for site, (start, end, _) in plan.extents.items()
         )
-        fetched = prefetch(
-            lambda item: plan.fetch(*item),
-            windows,
-            self._settings.max_concurrent_requests,
-            _close,
-        )
+        width = self._settings.max_concurrent_requests
+        fetched = prefetch(lambda item: plan.fetch(*item), windows, width, _close)
         for (site, window), future in fetched:
             with closing(self._result(site, future)) as answer:
                 began = monotonic()
@@ -285,6 +270,7 @@ class JournalStream(Stream):
         for number, future in prefetch(fetcher.fetch_number, numbers, width, _close):
             answer = self._result(site, future)
             if not answer or not answer.count:
+                _close(answer)
                 self._warn(f"The API does not know request {number!r}.")
                 continue
             with closing(answer):
@@ -301,12 +287,10 @@ class JournalStream(Stream):
             return future.result()
         except QuotaExhaustedError as error:
             bookmark = self._bookmark(site)
-            start = "the start date"
-            if bookmark:
-                start = f"{format_instant(bookmark)}, less the look-back"
+            start = bookmark and f"{format_instant(bookmark)}, less the look-back"
             msg = (
                 f"{error} The daily points of the project are used up. Run again tomorrow: the "
-                f"next run will go on from {start}."
+                f"next run will go on from {start or 'the start date'}."
             )
             raise FatalAPIError(msg) from None
 
@@ -353,10 +337,7 @@ class JournalStream(Stream):
                 "kept apart. Everything is loaded again."
             )
         return plan_extent(
-            self._settings,
-            self._started,
-            bookmark=bookmark,
-            is_incremental=self._is_incremental,
+            self._settings, self._started, bookmark, is_incremental=self._is_incremental
         )
 
     def _bookmark(self, site: Site) -> datetime | None:
@@ -396,17 +377,6 @@ class JournalStream(Stream):
         if (site, kind) not in self._warned:
             self._warned.add((site, kind))
             self._warn(message)
-
-
-def _locked(increment: Callable[[], None]) -> Callable[[], None]:
-    """Let threads count: the SDK's counter adds and resets without a lock."""
-    lock = Lock()
-
-    def count() -> None:
-        with lock:
-            increment()
-
-    return count
 
 
 def _context(site: Site) -> dict[str, Any] | None:

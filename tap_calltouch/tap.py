@@ -107,10 +107,9 @@ class TapCalltouch(Tap):
 
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
-        # One of each for all streams, made when needed.
-        settings = cache(lambda: Settings.of(self.config))
-        client = cache(lambda: Client(settings(), self.logger))
-        return [stream(self, settings, client, self.message_writer) for stream in STREAMS]
+        # One for all, made when needed.
+        client = cache(lambda: Client(Settings.of(self.config), self.logger))
+        return [stream(self, client, self.message_writer) for stream in STREAMS]
 
     @override
     def setup_mapper(self) -> None:

@@ -81,16 +81,21 @@ class Pace:
 
 
 class Client:
-    """A client of the Calltouch API, for all streams and threads."""
+    """A client of the Calltouch API, for all streams and threads.
+
+    Attributes:
+        settings: What the user wants.
+    """
 
     def __init__(self, settings: Settings, logger: logging.Logger) -> None:
         """Prepare; nothing is asked yet."""
-        self._base = settings.api_url
+        self.settings = settings
         self._token = settings.api_token
         self._timeout = settings.request_timeout
         self._logger = logger
         self._pace = Pace(settings.requests_per_second)
         self._session = requests.Session()
+        self._counting = Lock()
 
     def get(
         self,
@@ -112,7 +117,7 @@ class Client:
             expected: What the answer should be.
             id_name: The column whose values to collect, if any.
             heavy_tries: How often to try if a smaller question may be answered instead.
-            on_call: Called for each API call, so that it is counted.
+            on_call: Called for each API call, so that it is counted; never by two threads at once.
 
         Returns:
             The answer.
@@ -127,7 +132,8 @@ class Client:
         while True:
             attempt += 1
             called_at = self._pace.wait()
-            on_call()
+            with self._counting:
+                on_call()
             try:
                 with labelled(label):
                     answer = self._download(path, params, expected, id_name)
@@ -169,7 +175,7 @@ class Client:
         """Send one request. Replace connection errors, whose text holds the URL with the token."""
         try:
             return self._session.get(
-                f"{self._base}{path}",
+                f"{self.settings.api_url}{path}",
                 params={"clientApiId": self._token, **params},
                 stream=True,
                 timeout=self._timeout,

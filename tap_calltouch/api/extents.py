@@ -42,7 +42,7 @@ class Extent(NamedTuple):
 
 
 def plan_extent(
-    settings: Settings, now: datetime, *, bookmark: datetime | None, is_incremental: bool
+    settings: Settings, now: datetime, bookmark: datetime | None, *, is_incremental: bool
 ) -> Extent:
     """Decide from when to when one site is read.
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tap_calltouch.api.client import Client
     from tap_calltouch.api.query import Journal, Site
     from tap_calltouch.api.windows import DateWindow
-    from tap_calltouch.config.typed import Settings
 
 SPARE_PAGES = 3  # an API that always says that there is one page more is not asked for ever
 READINGS = 3  # of a journal that moves, which may never rest
@@ -38,7 +37,6 @@ class Fetcher:
         client: Client,
         journal: Journal,
         key: tuple[str, str],
-        settings: Settings,
         *,
         warn: Callable[[str], None],
         on_call: Callable[[], None] = lambda: None,
@@ -49,15 +47,13 @@ class Fetcher:
             client: Asks the API.
             journal: What to ask for.
             key: The names of a record's site and of its id within the site.
-            settings: What the user wants.
             warn: Called with what the user should know.
             on_call: Called for each API call.
         """
-        self.length = WindowLength(settings.window)
+        self.length = WindowLength(client.settings.window)
         self._client = client
         self._journal = journal
         self._key = key
-        self._settings = settings
         self._warn = warn
         self._on_call = on_call
 
@@ -182,7 +178,7 @@ class Fetcher:
                 raise FatalAPIError(msg)
 
     def _get(self, site: Site, window: DateWindow, tries: int, page: int = 0) -> Answer:
-        params = self._journal.query(self._settings, site.id, window)
+        params = self._journal.query(self._client.settings, site.id, window)
         size = self._journal.page_size
         if size:
             params |= {"page": str(page), "limit": str(size)}

@@ -15,7 +15,7 @@ from tap_calltouch.instants import format_epoch_ms
 from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tap_calltouch.records.drift import Changes
 
@@ -90,6 +90,31 @@ class Cleaner:
         if not is_same:
             self._changes["converted", path] += 1
         return cleaned
+
+    def clean_record(
+        self, item: Any, shape: Shape, defaults: Mapping[str, Any], required: Iterable[str]
+    ) -> dict[str, Any]:
+        """Fit an item of an answer to the shape of a record.
+
+        Args:
+            item: Any JSON value.
+            shape: What the record should be.
+            defaults: Values of columns that are null.
+            required: Columns that must not be null.
+
+        Raises:
+            UnusableRecordError: If the item is not an object, or a required column stays null.
+        """
+        if not isinstance(item, dict):
+            msg = "an item of the array is not an object"
+            raise UnusableRecordError(msg)
+        record = self.clean_object(item, shape)
+        record |= {name: value for name, value in defaults.items() if record[name] is None}
+        for name in required:
+            if record[name] is None:
+                msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
+                raise UnusableRecordError(msg)
+        return record
 
     def clean_object(self, value: dict[str, Any], shape: Shape, path: str = "") -> dict[str, Any]:
         """Fit an object to the shape of one; see `clean`."""

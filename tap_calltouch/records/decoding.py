@@ -7,25 +7,70 @@ through a slower pass of its own, which keeps what can be kept.
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from tap_calltouch.instants import format_epoch_ms
 from tap_calltouch.lenient import decode_leniently
 from tap_calltouch.records.cleaning import Cleaner
-from tap_calltouch.records.keys import KeyDecoder, clean_record, to_timestamp
-from tap_calltouch.records.structs import UNFITTING, UNITS, Instant, attributes, struct_type
+from tap_calltouch.records.structs import UNITS, Instant, Shape, attributes, struct_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tap_calltouch.records.drift import Changes, Drift
-    from tap_calltouch.records.keys import Key, KeyColumns
-    from tap_calltouch.records.structs import Shape
 
 _NUL = b"\\u0000"
 
+_UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _split_block = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+#: Site, id and timestamp of a record.
+Key = tuple[int, int, str]
+
+
+class KeyColumns(NamedTuple):
+    """The columns that the tap itself needs, even if a catalog changes or drops them.
+
+    Attributes:
+        site: Name of the column with the site's id.
+        key: Name of the column with the record's id within its site.
+        instant: Name of the replication key.
+    """
+
+    site: str
+    key: str
+    instant: str
+
+    @property
+    def shape(self) -> Shape:
+        """Their true types."""
+        integer = Shape("integer")
+        fields = {self.site: integer, self.key: integer, self.instant: Shape("instant")}
+        return Shape("object", fields)
+
+
+class KeyDecoder:
+    """Decodes the key columns alone, for records whose schema has them in another form."""
+
+    def __init__(self, columns: KeyColumns, unit: str, defaults: Mapping[str, Any]) -> None:
+        self._columns = columns
+        self._cleaner = Cleaner(unit)
+        self._defaults = defaults
+
+    def keys(self, array: bytes) -> Iterator[Key]:
+        """Yield the key of each record of a JSON array.
+
+        Raises:
+            UnusableRecordError: If something in it is not a record, or lacks a key.
+        """
+        for item in decode_leniently(array):
+            record = self._cleaner.clean_record(
+                item, self._columns.shape, self._defaults, self._columns
+            )
+            site, key, instant = record.values()
+            yield site, key, instant
 
 
 class RecordDecoder:
@@ -58,7 +103,7 @@ class RecordDecoder:
             get = attrgetter(*(names[column] for column in columns))
             self._read_keys = lambda _, records: map(get, records)
         else:
-            decoder = KeyDecoder(columns, unit, site)
+            decoder = KeyDecoder(columns, unit, self._defaults)
             self._read_keys = lambda array, _: decoder.keys(array)
             # The catalog may want the site as a text.
             self._defaults = {
@@ -81,7 +126,10 @@ class RecordDecoder:
     def _decode_value(self, python_type: Any, value: Any) -> Any:
         """Convert a value of a placeholder type. Passed to msgspec as `dec_hook`."""
         if python_type is Instant:
-            return to_timestamp(value, self._unit)
+            if type(value) is int:
+                return format_epoch_ms(value * self._unit)
+            msg = "Expected an epoch number"
+            raise TypeError(msg)
         cleaned = self._cleaner.clean(value, python_type.shape, python_type.path)
         if cleaned is None and python_type.path in {*self._required, *self._defaults}:
             msg = "Expected a usable value"
@@ -115,7 +163,7 @@ class RecordDecoder:
             return None
         try:
             records: list[Any] = self._decode_array(array)
-        except UNFITTING:
+        except _UNFITTING:
             self._cleaner.take_changes()  # they are counted when the records are decoded singly
             return None
         self._drift.changes.update(self._cleaner.take_changes())
@@ -125,7 +173,7 @@ class RecordDecoder:
         """Decode record by record, and clean those that do not fit."""
         try:
             parts = _split_block(array)
-        except UNFITTING:
+        except _UNFITTING:
             return [self._clean(item)[0] for item in decode_leniently(array)]
         return [self._fit(bytes(part)) for part in parts]
 
@@ -144,7 +192,7 @@ class RecordDecoder:
 
     def _clean(self, item: Any) -> tuple[Any, Changes]:
         """Clean a record, and return what was changed too."""
-        record = clean_record(item, self._shape, self._cleaner, self._defaults, self._required)
+        record = self._cleaner.clean_record(item, self._shape, self._defaults, self._required)
         changes = self._cleaner.take_changes()
         self._drift.changes.update(changes)
         return msgspec.convert(record, self._type) if self._shape.is_typed else record, changes

@@ -22,8 +22,6 @@ Kind = Literal["string", "boolean", "number", "integer", "instant", "object", "a
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
-# What msgspec raises for values that do not fit a type.
-UNFITTING = (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError)
 _INTEGER = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 _ALL = SelectionMask()
 _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
