@@ -107,36 +107,38 @@ def shape_of(
     Returns:
         The shape of what a record holds.
     """
-    kind: Any = _type_of(schema)
+    kind = _kind_of(schema, own)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    properties, others = schema.get("properties"), schema.get("additionalProperties")
-    is_free = properties is None and not isinstance(others, dict)
-    if kind == "any" and is_free and _has_instants(own):
-        kind = _type_of(own)
     if kind == "array":
         return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
-    if kind == "any" and properties is not None:
+    if kind == "object":
+        return _shape_of_object(schema, own, mask, path)
+    if kind == "any" and "properties" in schema:
         # One of several types; what stands here of an object holds for one.
-        return Shape("any", items=shape_of({**schema, "type": "object"}, own, mask, path))
-    deselected = _deselected_below(mask, path)
-    if kind != "object":
-        return Shape(kind, deselected=deselected)
-    known = own.get("properties", {})
-    listed = properties or {}
+        return Shape("any", items=_shape_of_object(schema, own, mask, path))
+    return Shape(kind, deselected=_deselected_below(mask, path))
+
+
+def _shape_of_object(
+    schema: Schema, own: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb
+) -> Shape:
+    listed, known = schema.get("properties", {}), own.get("properties", {})
     fields = {
         name: shape_of(inner, known.get(name, {}), mask, below)
         for name, inner in listed.items()
         if mask[below := (*path, "properties", name)]
     }
-    if not others and properties is not None:
+    others = schema.get("additionalProperties")
+    if "properties" in schema and not others:
         return Shape("object", fields)
     other = others if isinstance(others, dict) else {}
+    # Instants are found by name, whether the catalog lists them or not.
     for name, inner in known.items():
         below = (*path, "properties", name)
         if name not in listed and mask[below] and _has_instants(inner):
             fields[name] = shape_of(other, inner, mask, below)
-    return Shape("object", fields, shape_of(other, {}), deselected)
+    return Shape("object", fields, shape_of(other, {}), _deselected_below(mask, path))
 
 
 def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> frozenset[Breadcrumb]:
@@ -149,6 +151,15 @@ def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> froz
         and crumb[: len(path)] == path
         and set(crumb[len(path) :: 2]) == {"properties"}
     )
+
+
+def _kind_of(schema: Schema, own: Schema) -> Any:
+    """Return the type of a value; where the catalog allows any, that of its instants' holder."""
+    is_free = "properties" not in schema and not isinstance(
+        schema.get("additionalProperties"), dict
+    )
+    kind = _type_of(schema)
+    return _type_of(own) if kind == "any" and is_free and _has_instants(own) else kind
 
 
 def _type_of(schema: Schema) -> str:
