@@ -17,12 +17,13 @@ from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import msgspec
+from requests.utils import DEFAULT_ACCEPT_ENCODING
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_calltouch.api.blocks import Block, BrokenAnswerError, find_blocks
-from tap_calltouch.api.bodies import find_opening, write_body
+from tap_calltouch.api.blocks import Block, BrokenAnswerError, find_blocks, find_break
+from tap_calltouch.api.bodies import find_opening, recode, write_body
 from tap_calltouch.lenient import decode_leniently
-from tap_calltouch.redaction import redact
+from tap_calltouch.redaction import plain_names, printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,11 @@ Expected = Literal["array", "page", "single"]
 
 ERROR_BODY_SIZE = 1 << 20
 MESSAGE_LENGTH = 300
+# Statuses that say "later" or "too slow", not "wrong": of the standards, nginx and others.
+# What requests asks for and unpacks.
+_PACKINGS = {"", "identity", "x-gzip", *DEFAULT_ACCEPT_ENCODING.replace(" ", "").split(",")}
+_ERROR_KEYS = {"data", "error", "errorCode", "message", "path", "status", "timestamp"}
+_LATER = {408, 420, 423, 425, 449, 460, 499}
 _NULL = msgspec.Raw(b"null")
 # What msgspec refuses may be JSON all the same.
 _NOT_STRICT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -46,6 +52,14 @@ _NOT_FOUND = re.compile(r"не найден|не существует|not found|
 
 class HeavyAnswerError(RetriableAPIError):
     """The API failed in a way that a smaller question may avoid."""
+
+
+class RejectedError(RetriableAPIError):
+    """The API call was one too many at this time (429)."""
+
+
+class EmptyAnswerError(RetriableAPIError):
+    """The API answered with nothing, which a smaller question would not avoid."""
 
 
 class QuotaExhaustedError(FatalAPIError):
@@ -194,6 +208,11 @@ def read_answer(
         FatalAPIError: If another try is of no use.
     """
     status = response.status_code
+    packing = response.headers.get("Content-Encoding", "")
+    if not _PACKINGS.issuperset(packing.lower().replace(" ", "").split(",")):
+        msg = f"the answer is packed as {quote_message(packing, token)}, which was not asked for."
+        raise FatalAPIError(msg)
+    recode(body, response.headers.get("Content-Type", ""))
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = find_opening(body)
     body.seek(start)
@@ -286,48 +305,56 @@ def _read_page(text: bytes) -> Page:
 def _error(response: requests.Response, body: bytes, token: str, *, is_single: bool) -> Exception:
     """Build the exception for an answer that holds no records."""
     status = response.status_code
+    is_success = status < HTTPStatus.MULTIPLE_CHOICES
     text = body.decode("utf-8", "replace").strip()
     content = _parse(body)
     is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
-    quoted = quote_message(_describe(text, content, is_html=is_html), token)
-    message = f"the API answered {status}: {quoted}."
-    if status < HTTPStatus.MULTIPLE_CHOICES:
+    # What it means is decided from the whole text, also where that is not shown.
+    said = (
+        ""
+        if is_html
+        else _message_in(content) or ("" if isinstance(content, (dict, list)) else text)
+    )
+    shown = _describe(text, content, is_html=is_html, is_success=is_success)
+    message = f"the API answered {status}: {quote_message(shown, token)}."
+    if is_success:
         if is_html:  # such as calls of a site that does not exist
             message += " Check `site_ids` and `api_url`."
-        if is_single and not text:
-            return NotFoundError(message)
+        if not text:
+            return NotFoundError(message) if is_single else EmptyAnswerError(message)
         # The same error may come with another status: which one was not recorded.
         code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-        is_broken = not text or (content is None and text[0] in "{[")
+        is_broken = content is None and text[0] in "{["
         status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or is_broken else status
-    if _QUOTA.search(quoted) and not _PER_SECOND.search(quoted):
+    if _QUOTA.search(said) and not _PER_SECOND.search(said):
         return QuotaExhaustedError(message)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         message += " It is a redirect, which is not followed. Check `api_url`."
     elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         message += " Check `api_token` and `site_ids`."
     elif status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RetriableAPIError(message, response)
-    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return RejectedError(message, response)
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
         return HeavyAnswerError(message, response)
-    elif status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(quoted):
+    elif status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(said) or content == {}:
         return NotFoundError(message)
     return FatalAPIError(message)
 
 
-def _describe(text: str, content: Any, *, is_html: bool) -> str:
+def _describe(text: str, content: Any, *, is_html: bool, is_success: bool) -> str:
     """Return what an error says, but nothing of a body that may hold records."""
     if is_html:
         return "an HTML page instead of JSON"
-    if message := _message_in(content):
+    if (message := _message_in(content)) and not (is_success and content.keys() - _ERROR_KEYS):
         return message
-    if isinstance(content, dict) and content:
-        return f"an object with the keys {', '.join(map(str, content))}"
-    if isinstance(content, list):
-        return "an array"
+    if isinstance(content, (dict, list)) and content != {}:
+        names = ", ".join(plain_names(content)) if isinstance(content, dict) else ""
+        return f"an object with the keys {names}" if names else "an array"
     if text[:1] in {"{", "["} and text != "{}":
-        return "broken JSON"
-    return "a text with JSON in it" if "{" in text[1:] else text or "nothing"
+        return f"broken JSON{_place(text)}"
+    if "{" in text[1:]:
+        return "a text with JSON in it"
+    return "a text" if is_success and text not in {"", "{}", "null"} else text or "nothing"
 
 
 def quote_message(text: str, token: str) -> str:
@@ -336,7 +363,14 @@ def quote_message(text: str, token: str) -> str:
     Returns:
         One line of at most 300 characters, without the token.
     """
-    return redact(" ".join(text.split()), token)[:MESSAGE_LENGTH].rstrip(".")
+    return redact(printable(text), token)[:MESSAGE_LENGTH].rstrip(".")
+
+
+def _place(text: str) -> str:
+    """Return where the records of a broken answer break."""
+    array = re.search(r'^\[|"records"\s*:\s*\[', text)
+    place = array and find_break(text[array.end() - 1 :].encode("utf-8", "surrogatepass"))
+    return f" (record {place.item})" if place else ""
 
 
 def _parse(body: bytes) -> Any:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from http import HTTPStatus
-from http.client import BadStatusLine
 from random import uniform
 from threading import Lock
-from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import requests
 from singer_sdk import metrics
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-from urllib3.exceptions import InvalidChunkLength, InvalidHeader
+from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from tap_calltouch.api.answers import HeavyAnswerError, labelled, quote_message, read_answer
+from tap_calltouch.api.answers import (
+    EmptyAnswerError,
+    HeavyAnswerError,
+    RejectedError,
+    labelled,
+    read_answer,
+)
 from tap_calltouch.api.bodies import spool, write_body
+from tap_calltouch.api.connections import name_proxy, receiving_error, sending_error
+from tap_calltouch.api.deadlines import LimitedAdapter
 
 if TYPE_CHECKING:
     import logging
@@ -26,14 +33,22 @@ if TYPE_CHECKING:
     from tap_calltouch.api.answers import Answer, Expected
     from tap_calltouch.config.typed import Settings
 
-# Errors that quote what was read, which may be records.
-_QUOTING = {BadStatusLine, InvalidChunkLength}
-
 MAX_TRIES = 5
 HEAVY_TRIES = 2
 FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
+REJECTION_SECONDS = 600  # of nothing but 429
 CHUNK_SIZE = 1 << 18
+
+
+class Clock(Protocol):
+    """What the module `time` can do."""
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
 
 
 class Pace:
@@ -43,7 +58,8 @@ class Pace:
     SLOWEST_SECONDS = 5.0
     RECOVERY = 0.98
 
-    def __init__(self, per_second: int) -> None:
+    def __init__(self, per_second: int, clock: Clock = time) -> None:
+        self._clock = clock
         self._shortest = self._spacing = self.MARGIN / per_second
         self._next = self._held_until = self._slowed_at = 0.0
         self._turn = Lock()  # held while a call waits for its turn
@@ -52,9 +68,9 @@ class Pace:
     def wait(self) -> float:
         """Wait until an API call may start, and return its start time."""
         with self._turn:
-            while (rest := max(self._next, self._held_until) - monotonic()) > 0:
-                sleep(rest)
-            now = monotonic()
+            while (rest := max(self._next, self._held_until) - self._clock.monotonic()) > 0:
+                self._clock.sleep(rest)
+            now = self._clock.monotonic()
             with self._change:
                 self._next = now + self._spacing
             return now
@@ -68,7 +84,7 @@ class Pace:
             seconds: How long nobody may call.
         """
         with self._change:
-            now = monotonic()
+            now = self._clock.monotonic()
             if called_at > self._slowed_at:
                 self._slowed_at = now
                 self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
@@ -87,14 +103,22 @@ class Client:
         settings: What the user wants.
     """
 
-    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
-        """Prepare; nothing is asked yet."""
+    def __init__(self, settings: Settings, logger: logging.Logger, clock: Clock = time) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            settings: What the user wants.
+            logger: Where to say that something is tried again.
+            clock: The module `time`, or what stands for it.
+        """
         self.settings = settings
         self._token = settings.api_token
-        self._timeout = settings.request_timeout
         self._logger = logger
-        self._pace = Pace(settings.requests_per_second)
+        self._clock = clock
+        self._pace = Pace(settings.requests_per_second, clock)
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, LimitedAdapter())
         self._counting = Lock()
 
     def get(
@@ -128,28 +152,36 @@ class Client:
             QuotaExhaustedError: If the daily points are used up.
             FatalAPIError: If another try is of no use, or the last one failed.
         """
-        attempt = heavy = 0
+        attempt = heavy = rejections = 0
+        rejected_at = float("inf")
         while True:
-            attempt += 1
             called_at = self._pace.wait()
             with self._counting:
                 on_call()
             try:
                 with labelled(label):
                     answer = self._download(path, params, expected, id_name)
+            except RejectedError as error:  # not answered, so it does not count as a try
+                rejections += 1
+                rejected_at = min(rejected_at, called_at)
+                if called_at - rejected_at >= REJECTION_SECONDS:
+                    msg = f"{error} It answered nothing else for ten minutes."
+                    raise FatalAPIError(msg) from None
+                wait = wait_seconds(rejections, error.response)
+                self._logger.warning("%s Trying again in %.1f s.", error, wait)
+                self._pace.slow_down(called_at, wait)
             except RetriableAPIError as error:
+                attempt += 1
+                rejections, rejected_at = 0, float("inf")
                 heavy += isinstance(error, HeavyAnswerError)
                 if heavy == heavy_tries and heavy_tries < MAX_TRIES:
                     raise
-                if attempt == MAX_TRIES:
-                    msg = f"{error} Gave up after {MAX_TRIES} tries."
+                if attempt == (HEAVY_TRIES if isinstance(error, EmptyAnswerError) else MAX_TRIES):
+                    msg = f"{error} Gave up after {attempt} tries."
                     raise FatalAPIError(msg) from None
                 wait = wait_seconds(attempt, error.response)
                 self._logger.warning("%s Trying again in %.1f s.", error, wait)
-                if getattr(error.response, "status_code", None) == HTTPStatus.TOO_MANY_REQUESTS:
-                    self._pace.slow_down(called_at, wait)
-                else:
-                    sleep(wait)
+                self._clock.sleep(wait)
             else:
                 self._pace.speed_up()
                 return answer
@@ -159,14 +191,16 @@ class Client:
     ) -> Answer:
         response = self._send(path, params)
         self._log_duration(path, response)
+        if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            msg = f"{name_proxy(self.settings)} answered 407. Check `HTTP_PROXY`."
+            raise FatalAPIError(msg)
         with response, ExitStack() as stack:
             body = stack.enter_context(spool())
             try:
                 for chunk in response.iter_content(CHUNK_SIZE):
                     write_body(body, chunk)
             except requests.RequestException as error:
-                msg = f"the connection failed ({self._reason(error)})."
-                raise HeavyAnswerError(msg) from None
+                raise receiving_error(error, self.settings) from None
             answer = read_answer(response, body, self._token, expected, id_name)
             stack.pop_all()
             return answer
@@ -178,52 +212,11 @@ class Client:
                 f"{self.settings.api_url}{path}",
                 params={"clientApiId": self._token, **params},
                 stream=True,
-                timeout=self._timeout,
+                timeout=self.settings.request_timeout,
                 allow_redirects=False,  # else the token would travel to the other host
             )
-        except requests.ReadTimeout:
-            msg = f"the API did not answer within {self._timeout} seconds."
-            raise HeavyAnswerError(msg) from None
-        except (requests.RequestException, TypeError, ValueError) as error:
-            if advice := self._advice(error):
-                msg = f"{advice}."
-                raise FatalAPIError(msg) from None
-            where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
-            msg = f"the connection {where}failed ({self._reason(error)})."
-            raise RetriableAPIError(msg) from None
-        except OSError as error:
-            msg = f"{error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
-            raise FatalAPIError(msg) from None
-
-    def _advice(self, error: Exception) -> str:
-        """Return advice for an error that a retry cannot fix, or an empty string.
-
-        The address of a proxy is left out, since it may hold a password.
-        """
-        if isinstance(error, requests.exceptions.SSLError):
-            reason = self._reason(error)
-            if "CERTIFICATE" not in reason:
-                return f"the server speaks no TLS that the tap knows ({reason}); check `api_url`"
-            return f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`"
-        if isinstance(error, requests.exceptions.InvalidSchema):
-            return "a SOCKS proxy needs the library PySocks"
-        is_address = isinstance(error, requests.exceptions.InvalidURL)
-        if isinstance(error, requests.RequestException) and not is_address:
-            return ""
-        # Also what is not of requests: TypeError for a proxy with a user but without a host,
-        # ValueError for an address that cannot be encoded, or for that of a redirect, which
-        # requests reads even if it does not follow.
-        return (
-            "the address of the API, of the proxy or of a redirect is malformed; check `api_url` "
-            "and `HTTPS_PROXY`"
-        )
-
-    def _reason(self, error: Exception) -> str:
-        cause = error.args[0] if error.args else error
-        for part in getattr(cause, "args", ()):
-            if type(part) in _QUOTING:
-                return type(part).__name__
-        return quote_message(str(getattr(cause, "reason", cause)), self._token)
+        except (requests.RequestException, OSError, TypeError, ValueError) as error:
+            raise sending_error(error, self.settings) from None
 
     def _log_duration(self, path: str, response: requests.Response) -> None:
         point = metrics.Point(
@@ -253,7 +246,8 @@ def wait_seconds(attempt: int, response: requests.Response | None) -> float:
         Seconds: a second, twice as long each time, with jitter; longer if `Retry-After` says so,
         but at most 300.
     """
-    wait = uniform(0.5, 1) * FIRST_WAIT_SECONDS * 2 ** (attempt - 1)  # noqa: S311 - jitter
+    longest = min(FIRST_WAIT_SECONDS * 2 ** min(attempt - 1, 10), MAX_WAIT_SECONDS)
+    wait = uniform(0.5, 1) * longest  # noqa: S311 - jitter
     header = response.headers.get("Retry-After") if response is not None else None
     try:
         asked = Retry().parse_retry_after(header) if header else 0
