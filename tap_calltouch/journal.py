@@ -17,7 +17,7 @@ from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_calltouch.api.answers import QuotaExhaustedError
+from tap_calltouch.api.answers import QuotaExhaustedError, SiteError
 from tap_calltouch.api.extents import Extent, dates_near, plan_extent, plan_sample, wanted_dates
 from tap_calltouch.api.fetching import Fetcher
 from tap_calltouch.api.prefetch import prefetch
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from tap_calltouch.api.answers import Answer
     from tap_calltouch.api.client import Client
+    from tap_calltouch.api.failures import Failures
     from tap_calltouch.api.query import Journal
     from tap_calltouch.api.windows import DateWindow
     from tap_calltouch.config.typed import Settings
@@ -94,7 +95,9 @@ class JournalStream(Stream):
 
     journal: ClassVar[Journal]
 
-    def __init__(self, tap: Tap, client: Callable[[], Client], writer: BlockWriter) -> None:
+    def __init__(
+        self, tap: Tap, client: Callable[[], Client], writer: BlockWriter, failures: Failures
+    ) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
@@ -102,8 +105,11 @@ class JournalStream(Stream):
             client: Returns the client of all streams. Called when a sync begins, since a tap that
                 only discovers has no token.
             writer: Writes lines to standard output.
+            failures: What cannot be loaded, of all streams.
         """
         super().__init__(tap)
+        self._failures = failures
+        self._owner = tap
         self._client = client
         self._writer = writer
         self._state_writer = tap.state_writer
@@ -196,8 +202,13 @@ class JournalStream(Stream):
 
         When the next is asked for, the one before has been written, and the bookmark moves.
         """
-        if not self.is_possible:
-            return
+        if self.is_possible:
+            yield from self._read()
+        *_, last = (stream for stream in self._owner.streams.values() if stream.selected)
+        if last is self:
+            self._failures.raise_if_any()
+
+    def _read(self) -> Iterator[Delivery]:
         try:
             with metrics.http_request_counter(self.name, self.journal.path) as calls:
                 fetcher = Fetcher(
@@ -218,7 +229,13 @@ class JournalStream(Stream):
                 self._warn(f"Stream {self.name}: {line}")
 
     def _plan(self, fetcher: Fetcher) -> Plan:
-        sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
+        sites = []
+        for site in [self._site(part.get("siteId")) for part in self.partitions or [{}]]:
+            if self._failures.is_exhausted(site):
+                msg = f"{site.label}: not asked, since the daily points are used up."
+                self._failures.add(site, QuotaExhaustedError(msg))
+            else:
+                sites.append(site)
         if self.ABORT_AT_RECORD_COUNT is not None:  # `--test`: one API call for each site
             extent = plan_sample(self._settings, self._started)
             plan = Plan(dict.fromkeys(sites, extent), fetcher.fetch_sample, self._describe)
@@ -227,6 +244,8 @@ class JournalStream(Stream):
             plan = Plan(extents, fetcher.fetch, moves_bookmark=self._is_incremental)
         for site, (start, end, reason) in plan.extents.items():
             number = sum(1 for _ in cut(start, end, lambda: self._settings.window))
+            if start >= end:
+                self._warn(f"{site.label}: nothing to load from {start} to {end} ({reason}).")
             is_now = to_instant(end, self._settings.zone) > self._started
             dates = f"from {start} to {'now' if is_now else end} ({reason})"
             days = self._settings.window.days
@@ -246,13 +265,30 @@ class JournalStream(Stream):
         )
         width = self._settings.max_concurrent_requests
         fetched = prefetch(lambda item: plan.fetch(*item), windows, width, _close)
+        failed: set[Site] = set()
         for (site, window), future in fetched:
-            with closing(self._result(site, future)) as answer:
+            if site in failed:  # what comes behind a gap is for the next run
+                _discard(future)
+                continue
+            try:
+                fetched_answer = self._result(site, future)
+            except SiteError as error:
+                failed.add(site)
+                self._failures.add(site, error)
+                if len(plan.extents) > 1:
+                    self._warn(f"{error} The other sites go on.")
+                continue
+            with closing(fetched_answer) as answer:
+                self._failures.note_answer(site)
                 began = monotonic()
+                left_out = self._mapper.left_out
                 chosen = self._filter(site, window)
                 self._drift.look_for_unknown(next(answer.arrays(), b"[]"), self.schema)
                 records: Iterable[Any] = chosen.records(self._decoder(site), answer)
                 yield plan.look(site, records) if plan.look else records, answer.received
+            if left_out := self._mapper.left_out - left_out:
+                chosen.rows["written"] -= left_out
+                chosen.rows["by `stream_maps`"] += left_out
             if plan.moves_bookmark:
                 self._move_bookmark(site, window, answer.received)
             rows, seconds = format_rows(chosen.rows), monotonic() - began
@@ -292,7 +328,7 @@ class JournalStream(Stream):
                 f"{error} The daily points of the project are used up. Run again tomorrow: the "
                 f"next run will go on from {start or 'the start date'}."
             )
-            raise FatalAPIError(msg) from None
+            raise QuotaExhaustedError(msg) from None
 
     def _filter(self, site: Site, window: DateWindow) -> WindowFilter:
         return WindowFilter(
@@ -381,6 +417,11 @@ class JournalStream(Stream):
 
 def _context(site: Site) -> dict[str, Any] | None:
     return None if site.id is None else {"siteId": site.id}
+
+
+def _discard(future: Future[Answer]) -> None:
+    if not future.exception():
+        future.result().close()
 
 
 def _close(answer: Answer | None) -> None:

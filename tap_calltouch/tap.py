@@ -15,6 +15,7 @@ from singer_sdk.singerlib.catalog import Catalog
 from typing_extensions import override
 
 from tap_calltouch.api.client import Client
+from tap_calltouch.api.failures import Failures
 from tap_calltouch.config.checks import (
     fill_defaults,
     normalize,
@@ -108,8 +109,9 @@ class TapCalltouch(Tap):
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
         # One for all, made when needed.
+        failures = Failures()
         client = cache(lambda: Client(Settings.of(self.config), self.logger))
-        return [stream(self, client, self.message_writer) for stream in STREAMS]
+        return [stream(self, client, self.message_writer, failures) for stream in STREAMS]
 
     @override
     def setup_mapper(self) -> None:

@@ -46,6 +46,7 @@ _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 # The real texts are unknown.
 _QUOTA = re.compile(r"балл|\bpoints?\b|суточн|в сутки|\bdaily\b|per day|quota|квот", re.IGNORECASE)
+_TOKEN = re.compile(r"токен|\btoken\b|clientApiId", re.IGNORECASE)
 _PER_SECOND = re.compile(r"в секунду|per second", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"не найден|не существует|not found|^(null|\{\})$", re.IGNORECASE)
 
@@ -62,11 +63,23 @@ class EmptyAnswerError(RetriableAPIError):
     """The API answered with nothing, which a smaller question would not avoid."""
 
 
-class QuotaExhaustedError(FatalAPIError):
+class SiteError(FatalAPIError):
+    """What was asked for cannot be had, while other sites may be answered."""
+
+
+class ForbiddenError(SiteError):
+    """The API refuses (403): the token or the site is wrong, and it does not say which."""
+
+
+class BusyError(SiteError):
+    """The API rejected all calls for too long (429)."""
+
+
+class QuotaExhaustedError(SiteError):
     """The project's daily points are used up."""
 
 
-class NotFoundError(FatalAPIError):
+class NotFoundError(SiteError):
     """The API does not know what was asked for."""
 
 
@@ -317,28 +330,31 @@ def _error(response: requests.Response, body: bytes, token: str, *, is_single: b
     )
     shown = _describe(text, content, is_html=is_html, is_success=is_success)
     message = f"the API answered {status}: {quote_message(shown, token)}."
-    if is_success:
-        if is_html:  # such as calls of a site that does not exist
-            message += " Check `site_ids` and `api_url`."
-        if not text:
-            return NotFoundError(message) if is_single else EmptyAnswerError(message)
-        # The same error may come with another status: which one was not recorded.
-        code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-        is_broken = content is None and text[0] in "{["
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or is_broken else status
-    if _QUOTA.search(said) and not _PER_SECOND.search(said):
-        return QuotaExhaustedError(message)
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+    # The same error may come with another status: which one was not recorded.
+    code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
+    is_broken = content is None and text[:1] in {"{", "["}
+    if is_success and (code[:1] == "5" or is_broken):
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+    kind: type[Exception] = SiteError
+    if is_success and not text:
+        kind = NotFoundError if is_single else EmptyAnswerError
+    elif is_success and is_html:  # such as calls of a site that does not exist
+        message += " Check `site_ids` and `api_url`."
+    elif _QUOTA.search(said) and not _PER_SECOND.search(said):
+        kind = QuotaExhaustedError
+    elif HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         message += " It is a redirect, which is not followed. Check `api_url`."
-    elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        message += " Check `api_token` and `site_ids`."
     elif status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RejectedError(message, response)
+        kind = RejectedError
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
-        return HeavyAnswerError(message, response)
+        kind = HeavyAnswerError
+    elif status == HTTPStatus.UNAUTHORIZED or _TOKEN.search(said):
+        kind, message = FatalAPIError, f"{message} Check `api_token`."
+    elif status == HTTPStatus.FORBIDDEN:
+        kind, message = ForbiddenError, f"{message} Check `api_token` and `site_ids`."
     elif status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(said) or content == {}:
-        return NotFoundError(message)
-    return FatalAPIError(message)
+        kind = NotFoundError
+    return kind(message, response) if issubclass(kind, RetriableAPIError) else kind(message)
 
 
 def _describe(text: str, content: Any, *, is_html: bool, is_success: bool) -> str:

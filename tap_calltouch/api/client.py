@@ -16,9 +16,11 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from tap_calltouch.api.answers import (
+    BusyError,
     EmptyAnswerError,
     HeavyAnswerError,
     RejectedError,
+    SiteError,
     labelled,
     read_answer,
 )
@@ -149,8 +151,8 @@ class Client:
         Raises:
             HeavyAnswerError: After `heavy_tries`, if that is less than all tries.
             NotFoundError: If the API says that there is no such thing.
-            QuotaExhaustedError: If the daily points are used up.
-            FatalAPIError: If another try is of no use, or the last one failed.
+            SiteError: If this cannot be had, but something else may be.
+            FatalAPIError: If nothing can be had.
         """
         attempt = heavy = rejections = 0
         rejected_at = float("inf")
@@ -166,7 +168,7 @@ class Client:
                 rejected_at = min(rejected_at, called_at)
                 if called_at - rejected_at >= REJECTION_SECONDS:
                     msg = f"{error} It answered nothing else for ten minutes."
-                    raise FatalAPIError(msg) from None
+                    raise BusyError(msg) from None
                 wait = wait_seconds(rejections, error.response)
                 self._logger.warning("%s Trying again in %.1f s.", error, wait)
                 self._pace.slow_down(called_at, wait)
@@ -178,7 +180,9 @@ class Client:
                     raise
                 if attempt == (HEAVY_TRIES if isinstance(error, EmptyAnswerError) else MAX_TRIES):
                     msg = f"{error} Gave up after {attempt} tries."
-                    raise FatalAPIError(msg) from None
+                    # What was not even answered is not for one site alone.
+                    is_answer = isinstance(error, (HeavyAnswerError, EmptyAnswerError))
+                    raise (SiteError if is_answer else FatalAPIError)(msg) from None
                 wait = wait_seconds(attempt, error.response)
                 self._logger.warning("%s Trying again in %.1f s.", error, wait)
                 self._clock.sleep(wait)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from singer_sdk.exceptions import FatalAPIError
+
 from tap_calltouch.instants import (
     DAY,
     format_instant,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 # Calltouch is younger. If all dates of an answer are older, they are read in the wrong unit.
 OLDEST_TIMESTAMP = "2000"
+_FIRST_YEAR = 2020  # a clock that says less was never set
 _LAST_TIMESTAMP = "~"  # sorts after every timestamp
 
 #: The timestamps between which records are dated; the second one is the first that is too late.
@@ -56,7 +59,11 @@ def plan_extent(
         The extent. An incremental one starts at local midnight `lookback_days` before the
         bookmark, but not before the user's start. Today is asked for whole, unless the user's end
         is over.
+
+    Raises:
+        FatalAPIError: If the start lies more than a day ahead, or the clock is wrong.
     """
+    _check_clock(settings, now)
     start, reason = settings.start, "no bookmark" if is_incremental else "full table"
     if is_incremental and bookmark:
         days = settings.lookback_days
@@ -73,11 +80,24 @@ def plan_sample(settings: Settings, now: datetime) -> Extent:
     It is the last wanted day that is over, if there is one, since it is the likeliest to hold
     records.
     """
+    _check_clock(settings, now)
     start, end, zone = settings.start, _end(settings, now), settings.zone
     today = to_instant(midnight_of(now, zone), zone)
     if end > now and start < today:
         end = today
     return Extent(*wall_period(max(start, end - DAY), end, zone), "a test of one day")
+
+
+def _check_clock(settings: Settings, now: datetime) -> None:
+    if now.year < _FIRST_YEAR:
+        msg = f"The clock of this machine says {now:%Y-%m-%d %H:%M} UTC. Set it first."
+        raise FatalAPIError(msg)
+    if settings.start > now + DAY:
+        msg = (
+            f"Setting `start_date` ({settings.values['start_date']}) lies ahead: the clock of this "
+            f"machine says {now:%Y-%m-%d %H:%M} UTC."
+        )
+        raise FatalAPIError(msg)
 
 
 def _end(settings: Settings, now: datetime) -> datetime:
