@@ -335,26 +335,32 @@ def _error(response: requests.Response, body: bytes, token: str, *, is_single: b
     is_broken = content is None and text[:1] in {"{", "["}
     if is_success and (code[:1] == "5" or is_broken):
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-    kind: type[Exception] = SiteError
     if is_success and not text:
-        kind = NotFoundError if is_single else EmptyAnswerError
-    elif is_success and is_html:  # such as calls of a site that does not exist
-        message += " Check `site_ids` and `api_url`."
-    elif _QUOTA.search(said) and not _PER_SECOND.search(said):
-        kind = QuotaExhaustedError
-    elif HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        message += " It is a redirect, which is not followed. Check `api_url`."
-    elif status == HTTPStatus.TOO_MANY_REQUESTS:
-        kind = RejectedError
-    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
-        kind = HeavyAnswerError
-    elif status == HTTPStatus.UNAUTHORIZED or _TOKEN.search(said):
-        kind, message = FatalAPIError, f"{message} Check `api_token`."
-    elif status == HTTPStatus.FORBIDDEN:
-        kind, message = ForbiddenError, f"{message} Check `api_token` and `site_ids`."
-    elif status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(said) or content == {}:
-        kind = NotFoundError
+        return NotFoundError(message) if is_single else EmptyAnswerError(message)
+    if is_success and is_html:  # such as calls of a site that does not exist
+        return SiteError(f"{message} Check `site_ids` and `api_url`.")
+    kind, advice = _meaning(status, said or (text if content == {} else ""))
+    message = f"{message} {advice}".rstrip()
     return kind(message, response) if issubclass(kind, RetriableAPIError) else kind(message)
+
+
+def _meaning(status: int, said: str) -> tuple[type[Exception], str]:
+    """Return the kind of error that a status and a text are, and what to do about it."""
+    is_quota = _QUOTA.search(said) and not _PER_SECOND.search(said)
+    is_unknown = status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(said)
+    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    rows: list[tuple[object, type[Exception], str]] = [  # the first that holds
+        (is_quota, QuotaExhaustedError, ""),
+        (status == HTTPStatus.TOO_MANY_REQUESTS, RejectedError, ""),
+        (status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER, HeavyAnswerError, ""),
+        (status == HTTPStatus.UNAUTHORIZED, FatalAPIError, "Check `api_token`."),
+        (_TOKEN.search(said), FatalAPIError, "Check `api_token`."),
+        (status == HTTPStatus.FORBIDDEN, ForbiddenError, "Check `api_token` and `site_ids`."),
+        (is_unknown, NotFoundError, ""),
+        (is_redirect, SiteError, "It is a redirect, which is not followed. Check `api_url`."),
+        (True, SiteError, ""),
+    ]
+    return next((kind, advice) for holds, kind, advice in rows if holds)
 
 
 def _describe(text: str, content: Any, *, is_html: bool, is_success: bool) -> str:
