@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tap_calltouch.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
 
 VARIANT = "tap-calltouch"

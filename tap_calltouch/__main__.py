@@ -13,8 +13,8 @@ from singer_sdk.exceptions import (  # noqa: E402
     FatalAPIError,
 )
 
-from tap_calltouch.inputs import InputError  # noqa: E402
-from tap_calltouch.messages import OutputError  # noqa: E402
+from tap_calltouch.config.files import InputError  # noqa: E402
+from tap_calltouch.output.messages import OutputError  # noqa: E402
 from tap_calltouch.tap import TapCalltouch  # noqa: E402
 
 gc.freeze()

@@ -16,10 +16,13 @@ from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_calltouch.answers import QuotaExhaustedError
-from tap_calltouch.batches import write_files
-from tap_calltouch.drift import Drift
-from tap_calltouch.inputs import InputError
+from tap_calltouch.api.answers import QuotaExhaustedError
+from tap_calltouch.api.parts import close
+from tap_calltouch.api.prefetch import prefetch
+from tap_calltouch.api.query import Scope, plan_extent
+from tap_calltouch.api.reading import Reader, Site, Window
+from tap_calltouch.api.windows import cut
+from tap_calltouch.config.files import InputError
 from tap_calltouch.instants import (
     DAY,
     next_bookmark,
@@ -28,15 +31,12 @@ from tap_calltouch.instants import (
     to_instant,
     wall_period,
 )
-from tap_calltouch.maps import RecordMapper
-from tap_calltouch.parts import close
-from tap_calltouch.prefetch import prefetch
-from tap_calltouch.progress import Progress, describe_rows, describe_sample
-from tap_calltouch.query import Scope, plan_extent
-from tap_calltouch.reading import Reader, Site, Window
-from tap_calltouch.records import Identity, RecordDecoder
-from tap_calltouch.structs import shape_of
-from tap_calltouch.windows import cut
+from tap_calltouch.output.batches import write_files
+from tap_calltouch.output.maps import RecordMapper
+from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
+from tap_calltouch.records.structs import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.catalog import Catalog
     from singer_sdk.tap_base import Tap
 
-    from tap_calltouch.client import Client
-    from tap_calltouch.messages import BlockWriter
-    from tap_calltouch.query import Journal
-    from tap_calltouch.structs import Shape
+    from tap_calltouch.api.client import Client
+    from tap_calltouch.api.query import Journal
+    from tap_calltouch.output.messages import BlockWriter
+    from tap_calltouch.records.structs import Shape
 
 _HERE = Path(__file__).parent
 # The wheel carries the folder inside the package; in a checkout it stands beside it.

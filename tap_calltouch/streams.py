@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from singer_sdk import StreamSchema
 
+from tap_calltouch.api.query import Journal
+from tap_calltouch.config.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 from tap_calltouch.journal import SCHEMAS, JournalStream
-from tap_calltouch.query import Journal
-from tap_calltouch.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 
 
 class Requests(JournalStream):

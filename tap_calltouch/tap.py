@@ -14,19 +14,19 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib.catalog import Catalog
 from typing_extensions import override
 
-from tap_calltouch.client import Client
-from tap_calltouch.config import (
+from tap_calltouch.api.client import Client
+from tap_calltouch.config.checks import (
     fill_defaults,
     normalize,
     problems,
     read_environment,
     unknown_settings,
 )
-from tap_calltouch.inputs import InputError, check_catalog, read_objects, read_option
-from tap_calltouch.messages import BlockWriter
+from tap_calltouch.config.files import InputError, check_catalog, read_objects, read_option
+from tap_calltouch.config.settings import SETTINGS
+from tap_calltouch.config.state import read_state
+from tap_calltouch.output.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
-from tap_calltouch.settings import SETTINGS
-from tap_calltouch.state import read_state
 from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from sandbox import CallJournal, Journal
 from sandbox.journal import vendor_sample
-from tap_calltouch.drift import Drift
 from tap_calltouch.journal import SCHEMAS
-from tap_calltouch.records import Identity, RecordDecoder
+from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.drift import Drift
+from tap_calltouch.records.structs import shape_of, struct_type
 from tap_calltouch.streams import STREAMS
-from tap_calltouch.structs import shape_of, struct_type
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-    from tap_calltouch.structs import Shape
+    from tap_calltouch.records.structs import Shape
 
 Json = dict[str, Any]
 

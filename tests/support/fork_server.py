@@ -121,7 +121,7 @@ def prepare() -> None:
     CLOCK_OFFSET makes the clock wrong by so many seconds. PACE_MARGIN is what the tap multiplies
     the time between two calls with.
     """
-    from tap_calltouch import client  # noqa: PLC0415
+    from tap_calltouch.api import client  # noqa: PLC0415
 
     logging.getLogger("singer_sdk.singerlib.catalog").setLevel(logging.INFO)
     client.FIRST_WAIT_SECONDS = 0.02  # type: ignore[assignment]

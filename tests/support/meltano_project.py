@@ -14,7 +14,7 @@ import yaml
 
 import docs.plugin
 from sandbox import CallJournal
-from tap_calltouch.settings import SETTINGS as TAP_SETTINGS
+from tap_calltouch.config.settings import SETTINGS as TAP_SETTINGS
 from tests.support.environments import environment
 from tests.support.pages import blocks
 

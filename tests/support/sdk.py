@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from packaging.version import Version
 
-from tap_calltouch.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS
 from tests.support.pages import ROOT
 
 Json = dict[str, Any]

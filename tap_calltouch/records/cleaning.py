@@ -1,0 +1,190 @@
+"""Fits any JSON value to a shape: keeps what can be kept, null where nothing can. Pure.
+
+Only records that do not fit come here, so this need not be fast.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Collection
+
+_UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
+_REPLACEMENT = "\ufffd"
+_INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_MAX_NESTING = 10_000
+_MAX_DIGITS = 1000
+_TEXT = Shape("string")
+
+
+class UnusableRecordError(ValueError):
+    """A record lacks a value that it cannot do without."""
+
+
+def _parse_integer(digits: str) -> float:
+    # Python refuses more digits than 4300, and no field holds so many.
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.nan
+
+
+_decode = json.JSONDecoder(strict=False, parse_int=_parse_integer).decode
+
+
+def decode_leniently(raw: bytes) -> Any:
+    """Decode any JSON, also what msgspec refuses: NaN, control characters, very deep nesting."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(raw)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, _MAX_NESTING))
+    try:
+        return _decode(raw.decode("utf-8", "surrogateescape"))
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def describe(value: Any) -> str:
+    """Show a value in a message, in short."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "an array"
+    return json.dumps(value)[:60]
+
+
+class Cleaner:
+    """Fits values to shapes, and counts what it changes."""
+
+    def __init__(self, unit: str, changes: Counter[tuple[str, str]]) -> None:
+        """Prepare.
+
+        Args:
+            unit: What the API counts instants in: `ms` or `s`.
+            changes: Where to count; see `Drift`.
+        """
+        self._factor = UNITS[unit]
+        self._changes = changes
+
+    def clean(self, value: Any, shape: Shape, path: str) -> Any:
+        """Fit a value to a shape.
+
+        Args:
+            value: Any JSON value.
+            shape: What it should be.
+            path: The field's name in counts, such as `orders[].sum`.
+
+        Returns:
+            A value of the shape, or None if nothing of the value can be kept.
+        """
+        if value is None:
+            return None
+        try:
+            if shape.kind == "object" and isinstance(value, dict):
+                return self.clean_object(value, shape, path)
+            if shape.kind == "array" and isinstance(value, list):
+                return [self.clean(item, shape.items or ANY, f"{path}[]") for item in value]
+            if shape.kind == "instant":
+                cleaned: Any = stamp(_to_integer(value) * self._factor)
+                is_same = type(value) is int
+            else:
+                value = _without(value, shape.deselected)
+                if shape.kind == "any" and shape.items and isinstance(value, dict):
+                    return self.clean(value, shape.items, path)
+                # The table has neither objects nor arrays: nothing is converted to one.
+                cleaned = _CONVERSIONS[shape.kind](value)
+                is_same = type(value) is type(cleaned) and cleaned == value
+        except (KeyError, OverflowError, RecursionError, ValueError):
+            self._changes["removed", path] += 1
+            return None
+        if not is_same:
+            self._changes["converted", path] += 1
+        return cleaned
+
+    def clean_object(self, value: dict[str, Any], shape: Shape, path: str = "") -> dict[str, Any]:
+        """Fit an object to the shape of one; see `clean`."""
+        prefix = f"{path}." if path else ""
+        cleaned = {
+            name: self.clean(value.get(name), field, prefix + name)
+            for name, field in shape.fields.items()
+        }
+        if shape.items:
+            cleaned |= {
+                self.clean(name, _TEXT, path): self.clean(item, shape.items, path)
+                for name, item in _without(value, shape.deselected).items()
+                if name not in shape.fields
+            }
+        return cleaned
+
+
+def _to_string(value: Any) -> str:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub(_REPLACEMENT, value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
+    if isinstance(value, (dict, list)):
+        return json.dumps(_to_anything(value), ensure_ascii=False)
+    return str(value) if type(value) is int else json.dumps(value)
+
+
+def _to_integer(value: Any) -> int:
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _UNSAFE_FLOAT
+    if is_whole or (isinstance(value, str) and _INTEGER.fullmatch(value)):
+        value = int(value)
+    if type(value) is not int or not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError
+    return value
+
+
+def _to_number(value: Any) -> float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = _to_integer(value) if value.strip().lstrip("+-").isdigit() else float(value)
+    if type(value) is int:
+        return _to_integer(value)
+    if type(value) is not float or not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _without(value: Any, paths: Collection[tuple[str, ...]]) -> Any:
+    """Return a value without what stands at some paths of its objects."""
+    if not paths or not isinstance(value, dict):
+        return value
+    return {
+        name: _without(item, [path[1:] for path in paths if path[0] == name and path[1:]])
+        for name, item in value.items()
+        if (name,) not in paths
+    }
+
+
+def _to_boolean(value: Any) -> bool:
+    return value if isinstance(value, bool) else _BOOLEANS[str(value).strip().lower()]
+
+
+def _to_anything(value: Any) -> Any:
+    """Clean a value for which the schema says nothing: texts, and what is no number of JSON."""
+    if isinstance(value, dict):
+        return {_to_string(name): _to_anything(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_to_anything(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return _to_string(value) if isinstance(value, str) else value
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "string": _to_string,
+    "integer": _to_integer,
+    "number": _to_number,
+    "boolean": _to_boolean,
+    "any": _to_anything,
+}
