@@ -8,10 +8,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, TextIO
 
 from sandbox import pools
-from sandbox.generator import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sandbox.generator import Record
 
 COLUMNS = (
     "date",
