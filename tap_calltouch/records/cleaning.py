@@ -106,16 +106,19 @@ class Cleaner:
             return stamp(_to_integer(value) * self._factor)
         if _is_nested(value, shape):
             return self._fit_nested(value, shape, path)
-        if shape.kind in _CONVERSIONS:
-            return _CONVERSIONS[shape.kind](value)
-        nested = read_nested(value)
+        if shape.kind in _CONVERSIONS or shape.is_open:
+            return _CONVERSIONS.get(shape.kind, _to_anything)(value)
+        return self._read_nested(value, shape, path)
+
+    def _read_nested(self, value: Any, shape: Shape, path: str) -> Any:
+        """Read what stands for an object or an array: JSON text, nothing, or one of its values."""
+        nested = _without(read_nested(value), shape.deselected)
         if _is_nested(nested, shape):
             return self._fit_nested(nested, shape, path)
         if nested in (None, {}, []):
             return None
         if shape.kind == "object":
             raise ValueError
-        # One value where an array of such values belongs.
         item = self._fit(value, shape.items or ANY, f"{path}[]")
         return None if item is None else [item]
 
