@@ -225,8 +225,8 @@ class JournalStream(Stream):
         finally:
             if not self._writer.is_ending:  # else that would raise while the generator is closed
                 self._writer.flush()
-            for line in self._drift.report():
-                self._warn(f"Stream {self.name}: {line}")
+            for level, line in self._drift.report():
+                self.log("Stream %s: %s", self.name, line, level=level)
 
     def _plan(self, fetcher: Fetcher) -> Plan:
         sites = []
