@@ -6,13 +6,9 @@ import json
 import logging
 import re
 from functools import cache
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from typing_extensions import override
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MASK = "***"
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,60}")
@@ -52,10 +48,9 @@ def printable(text: str) -> str:
     )
 
 
-def plain_names(names: Iterable[str]) -> list[str]:
-    """Return names that may be shown, and `...` for others: a key of an object may be data."""
-    shown = dict.fromkeys(name if _PLAIN_NAME.fullmatch(name) else "..." for name in names)
-    return [*shown]
+def plain_name(name: str) -> str:
+    """Return a name that may be shown, and `...` for another: a key of an object may be data."""
+    return name if _PLAIN_NAME.fullmatch(name) else "..."
 
 
 class RedactingFormatter(logging.Formatter):

@@ -23,7 +23,7 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from tap_calltouch.api.blocks import Block, BrokenAnswerError, find_blocks, find_break
 from tap_calltouch.api.bodies import find_opening, recode, write_body
 from tap_calltouch.lenient import decode_leniently
-from tap_calltouch.redaction import plain_names, printable, redact
+from tap_calltouch.redaction import plain_name, printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -370,7 +370,9 @@ def _describe(text: str, content: Any, *, is_html: bool, is_success: bool) -> st
     if (message := _message_in(content)) and not (is_success and content.keys() - _ERROR_KEYS):
         return message
     if isinstance(content, (dict, list)) and content != {}:
-        names = ", ".join(plain_names(content)) if isinstance(content, dict) else ""
+        names = (
+            ", ".join(dict.fromkeys(map(plain_name, content))) if isinstance(content, dict) else ""
+        )
         return f"an object with the keys {names}" if names else "an array"
     if text[:1] in {"{", "["} and text != "{}":
         return f"broken JSON{_place(text)}"

@@ -9,6 +9,7 @@ from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any
 
 from tap_calltouch.records.cleaning import Changes, read_nested
+from tap_calltouch.redaction import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,8 @@ class Drift:
             if listed:
                 yield level, f"{text}: {listed}"
         if self.unknown:
-            listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(self.unknown.items()))
+            fields = sorted((plain_name(name), kind) for name, kind in self.unknown.items())
+            listed = ", ".join(dict.fromkeys(f"{name} ({kind})" for name, kind in fields))
             yield WARNING, f"Fields that the schema does not know, please report them: {listed}"
 
 
