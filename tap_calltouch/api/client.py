@@ -54,7 +54,7 @@ class Clock(Protocol):
 
 
 class Pace:
-    """Spaces the calls of all threads, so that no six reach the API within one second."""
+    """Spaces the API calls of all threads, so that no six reach the API within one second."""
 
     MARGIN = 1.09  # room for jitter on the way
     SLOWEST_SECONDS = 5.0
@@ -150,7 +150,7 @@ class Client:
 
         Raises:
             HeavyAnswerError: After `heavy_tries`, if that is less than all tries.
-            NotFoundError: If the API says that there is no such thing.
+            NotFoundError: If the API does not know what was asked for.
             SiteError: If this cannot be had, but something else may be.
             FatalAPIError: If nothing can be had.
         """

@@ -44,7 +44,7 @@ def read_environment(schema: Config) -> Config:
         Texts by setting; `normalize` converts them.
 
     Raises:
-        InputError: If the file is no text.
+        InputError: If the file is not text.
     """
     path = find_dotenv(usecwd=True)
     try:
