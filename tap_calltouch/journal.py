@@ -17,7 +17,7 @@ from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_calltouch.api.answers import QuotaExhaustedError, SiteError
+from tap_calltouch.api.errors import QuotaExhaustedError, SiteError
 from tap_calltouch.api.extents import Extent, dates_near, plan_extent, plan_sample, wanted_dates
 from tap_calltouch.api.fetching import Fetcher
 from tap_calltouch.api.prefetch import prefetch

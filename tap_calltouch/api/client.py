@@ -15,18 +15,18 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from tap_calltouch.api.answers import (
+from tap_calltouch.api.answers import read_answer
+from tap_calltouch.api.bodies import spool, write_body
+from tap_calltouch.api.connections import name_proxy, receiving_error, sending_error
+from tap_calltouch.api.deadlines import LimitedAdapter
+from tap_calltouch.api.errors import (
     BusyError,
     EmptyAnswerError,
     HeavyAnswerError,
     RejectedError,
     SiteError,
     labelled,
-    read_answer,
 )
-from tap_calltouch.api.bodies import spool, write_body
-from tap_calltouch.api.connections import name_proxy, receiving_error, sending_error
-from tap_calltouch.api.deadlines import LimitedAdapter
 
 if TYPE_CHECKING:
     import logging

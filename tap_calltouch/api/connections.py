@@ -15,7 +15,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3.exceptions import InvalidChunkLength, ReadTimeoutError
 
-from tap_calltouch.api.answers import HeavyAnswerError, quote_message
+from tap_calltouch.api.errors import HeavyAnswerError, quote_message
 
 if TYPE_CHECKING:
     from tap_calltouch.config.typed import Settings

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.api.answers import BusyError, ForbiddenError, QuotaExhaustedError
+from tap_calltouch.api.errors import BusyError, ForbiddenError, QuotaExhaustedError
 
 if TYPE_CHECKING:
-    from tap_calltouch.api.answers import SiteError
+    from tap_calltouch.api.errors import SiteError
     from tap_calltouch.api.query import Site
 
 

@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.api.answers import HeavyAnswerError, NotFoundError, join
+from tap_calltouch.api.answers import join
 from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES
+from tap_calltouch.api.errors import HeavyAnswerError, NotFoundError
 from tap_calltouch.api.windows import WindowLength, cut, halves
 
 if TYPE_CHECKING:

@@ -13,15 +13,12 @@ import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_calltouch.api.answers import (
-    Answer,
-    Expected,
+from tap_calltouch.api.answers import Answer, Expected, read_answer, received_at
+from tap_calltouch.api.errors import (
     HeavyAnswerError,
     NotFoundError,
     QuotaExhaustedError,
     quote_message,
-    read_answer,
-    received_at,
 )
 from tap_calltouch.records.cleaning import decode_leniently
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from tap_calltouch.records.blocks import BrokenAnswerError, split_array
 
 from sandbox import CallJournal, Journal
-from tap_calltouch.records.blocks import BrokenAnswerError, split_array
 from tap_calltouch.records.cleaning import UnusableRecordError
 from tap_calltouch.records.decoding import Identity, RecordDecoder
 from tap_calltouch.records.drift import Drift
