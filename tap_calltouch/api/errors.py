@@ -160,6 +160,7 @@ def _place(text: str) -> str:
 
 
 def parse(body: bytes) -> Any:
+    """Decode a body; None if it is not JSON."""
     try:
         return decode_leniently(body)
     except (ValueError, RecursionError):

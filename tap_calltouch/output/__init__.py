@@ -1,4 +1,4 @@
-"""The SDK's work on records and messages, done faster, belongs here: maps, flattening, files, lines.
+"""The SDK's work on records and messages belongs here, done faster: maps, flattening, lines, files.
 
 Nothing of Calltouch must come in: journals, windows, names of fields.
 """

@@ -237,7 +237,7 @@ def _to_boolean(value: Any) -> bool:
 
 
 def _to_anything(value: Any) -> Any:
-    """Clean a value for which the schema says nothing: texts, and numbers that JSON does not have."""
+    """Clean a value for which the schema says nothing: texts, and what JSON has no number for."""
     if isinstance(value, dict):
         return {_to_string(name): _to_anything(item) for name, item in value.items()}
     if isinstance(value, list):
