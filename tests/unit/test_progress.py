@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.output.progress import Progress, format_rows
 
 DAY = timedelta(days=1)
 
@@ -95,7 +95,7 @@ def test_more_windows_than_planned_do_not_exceed_the_whole(clock: Clock) -> None
     ],
 )  # fmt: skip
 def test_rows_are_counted_by_what_became_of_them(counted: Counter[str], text: str) -> None:
-    assert describe_rows(counted) == text
+    assert format_rows(counted) == text
 
 
 SCHEMA = {
