@@ -214,8 +214,8 @@ class JournalStream(Stream):
         finally:
             if not self._writer.is_ending:  # else that would raise while the generator is closed
                 self._writer.flush()
-            for line in self._drift.report():
-                self._warn(f"Stream {self.name}: {line}")
+            for level, line in self._drift.report():
+                self.log("Stream %s: %s", self.name, line, level=level)
 
     def _plan(self, fetcher: Fetcher) -> Plan:
         sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
@@ -265,9 +265,8 @@ class JournalStream(Stream):
         """Yield the requests that are asked for by number."""
         site = self._site(None)
         decoder = self._decoder(site)
-        numbers = ([number] for number in self._settings.request_numbers)
-        width = self._settings.max_concurrent_requests
-        for number, future in prefetch(fetcher.fetch_number, numbers, width, _close):
+        numbers, width = self._settings.request_numbers, self._settings.max_concurrent_requests
+        for number, future in prefetch(fetcher.fetch_number, [numbers], width, _close):
             answer = self._result(site, future)
             if not answer or not answer.count:
                 _close(answer)

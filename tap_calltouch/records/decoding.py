@@ -19,7 +19,8 @@ from tap_calltouch.records.structs import UNITS, Instant, Shape, attributes, str
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tap_calltouch.records.drift import Changes, Drift
+    from tap_calltouch.records.cleaning import Changes
+    from tap_calltouch.records.drift import Drift
 
 _NUL = b"\\u0000"
 
@@ -115,12 +116,13 @@ class RecordDecoder:
             # To msgspec, null is anything too, but it must not stand for the default.
             self._drifting = frozenset(self._defaults)
         if shape.is_typed:
+            self._type = struct_type(shape, self._required, self._defaults)
             self._compile()
 
     def _compile(self) -> None:
         """Build the decoder, which leaves what has drifted to the cleaner."""
-        self._type = struct_type(self._shape, self._required, self._defaults, self._drifting)
-        records = list[self._type]  # type: ignore[name-defined]
+        drifting = struct_type(self._shape, self._required, self._defaults, self._drifting)
+        records = list[drifting]  # type: ignore[valid-type]
         self._decode_array = msgspec.json.Decoder(records, dec_hook=self._decode_value).decode
 
     def _decode_value(self, python_type: Any, value: Any) -> Any:

@@ -66,12 +66,14 @@ class Shape:
             (None: such keys are dropped). For kind `any`: the shape to use if the value is an
             object.
         deselected: Paths of fields that the user deselected and `fields` cannot know.
+        is_open: Whether the catalog allows any other value, too.
     """
 
     kind: Kind
     fields: Mapping[str, Shape] = field(default_factory=dict)
     items: Shape | None = None
     deselected: frozenset[tuple[str, ...]] = frozenset()
+    is_open: bool = False
 
     @property
     def is_typed(self) -> bool:
@@ -82,7 +84,8 @@ class Shape:
         names = "".join(self.fields)
         is_free = self.kind == "any" or (self.kind == "object" and self.items)
         return (
-            not (is_free and self.deselected)
+            not self.is_open
+            and not (is_free and self.deselected)
             and not (self.items and (self.fields or self.kind == "any"))
             and not any(char in '"\\' or char < " " for char in names)
             and all(inner.is_typed for inner in self.fields.values())
@@ -107,21 +110,31 @@ def shape_of(
     Returns:
         The shape of what a record holds.
     """
-    kind = _kind_of(schema, own)
+    kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    if kind == "array":
-        return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
+    is_free = "properties" not in schema and not isinstance(
+        schema.get("additionalProperties"), dict
+    )
+    if is_open := kind == "any" and is_free and _has_instants(own):
+        kind = _type_of(own)
+    own = own.get("items") or own  # one value may stand for an array of such values
     if kind == "object":
-        return _shape_of_object(schema, own, mask, path)
+        return _shape_of_object(schema, own, mask, path, is_open=is_open)
     if kind == "any" and "properties" in schema:
         # One of several types; what stands here of an object holds for one.
         return Shape("any", items=_shape_of_object(schema, own, mask, path))
-    return Shape(kind, deselected=_deselected_below(mask, path))
+    items = shape_of(schema.get("items") or {}, own) if kind == "array" else None
+    return Shape(kind, items=items, deselected=_deselected_below(mask, path), is_open=is_open)
 
 
 def _shape_of_object(
-    schema: Schema, own: Schema, mask: Mapping[Breadcrumb, bool], path: Breadcrumb
+    schema: Schema,
+    own: Schema,
+    mask: Mapping[Breadcrumb, bool],
+    path: Breadcrumb,
+    *,
+    is_open: bool = False,
 ) -> Shape:
     listed, known = schema.get("properties", {}), own.get("properties", {})
     fields = {
@@ -138,7 +151,9 @@ def _shape_of_object(
         below = (*path, "properties", name)
         if name not in listed and mask[below] and _has_instants(inner):
             fields[name] = shape_of(other, inner, mask, below)
-    return Shape("object", fields, shape_of(other, {}), _deselected_below(mask, path))
+    return Shape(
+        "object", fields, shape_of(other, {}), _deselected_below(mask, path), is_open=is_open
+    )
 
 
 def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> frozenset[Breadcrumb]:
@@ -151,15 +166,6 @@ def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> froz
         and crumb[: len(path)] == path
         and set(crumb[len(path) :: 2]) == {"properties"}
     )
-
-
-def _kind_of(schema: Schema, own: Schema) -> Any:
-    """Return the type of a value; where the catalog allows any, that of its instants' holder."""
-    is_free = "properties" not in schema and not isinstance(
-        schema.get("additionalProperties"), dict
-    )
-    kind = _type_of(schema)
-    return _type_of(own) if kind == "any" and is_free and _has_instants(own) else kind
 
 
 def _type_of(schema: Schema) -> str:

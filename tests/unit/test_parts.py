@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
+from tap_calltouch.api.parts import SPARE_PAGES, Part, close, read_pages, read_parts
 
 from tap_calltouch.api.answers import Answer, HeavyAnswerError, Page
 from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES, spool
-from tap_calltouch.api.parts import SPARE_PAGES, Part, close, read_pages, read_parts
 from tap_calltouch.api.prefetch import prefetch
 from tap_calltouch.api.windows import DateWindow, WindowLength, cut
 from tap_calltouch.instants import DAY, HOUR

@@ -11,6 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from tap_calltouch.api.parts import Part
+from tap_calltouch.api.reading import Reader, Site, Window
 
 from tap_calltouch.api import reading
 from tap_calltouch.api.answers import (
@@ -21,9 +23,7 @@ from tap_calltouch.api.answers import (
     read_answer,
 )
 from tap_calltouch.api.client import MAX_TRIES
-from tap_calltouch.api.parts import Part
 from tap_calltouch.api.query import Scope
-from tap_calltouch.api.reading import Reader, Site, Window
 from tap_calltouch.api.windows import DateWindow
 from tap_calltouch.config.settings import CALL_PARAMETERS, REQUEST_PARAMETERS
 from tap_calltouch.instants import DAY, HOUR
