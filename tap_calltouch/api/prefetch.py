@@ -79,8 +79,10 @@ def prefetch(
     try:
         fill(1)
         while pending:
-            item, future = pending.popleft()
-            if not future.exception():  # waits
+            item, future = pending[0]
+            is_fetched = not future.exception()  # waits
+            pending.popleft()
+            if is_fetched:
                 fill(width)
             yield item, future
             fill(width)  # after a failure, only if the caller goes on
