@@ -301,9 +301,8 @@ class JournalStream(Stream):
         """Yield the requests that are asked for by number."""
         site = self._site(None)
         decoder = self._decoder(site)
-        numbers = ([number] for number in self._settings.request_numbers)
-        width = self._settings.max_concurrent_requests
-        for number, future in prefetch(fetcher.fetch_number, numbers, width, _close):
+        numbers, width = self._settings.request_numbers, self._settings.max_concurrent_requests
+        for number, future in prefetch(fetcher.fetch_number, [numbers], width, _close):
             answer = self._result(site, future)
             if not answer or not answer.count:
                 _close(answer)

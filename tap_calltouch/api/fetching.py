@@ -151,12 +151,13 @@ class Fetcher:
                     reading.may_repeat = totals.rows != len(totals.ids)
                     return reading
                 readings.insert(0, stack.enter_context(closing(reading)))
+            joined = join(readings, label)
             stack.pop_all()
         self._warn(
             f"{label}: the journal moved while its pages were read, {READINGS} times. "
             "What came is written; the look-back of the next run reads the window again."
         )
-        return join(readings, label)
+        return joined
 
     def _read_pages(
         self, site: Site, window: DateWindow, tries: int, totals: _Totals

@@ -41,7 +41,8 @@ def prefetch(
 
     The very first item is fetched alone, and the first one of a group before the others of it:
     every API call costs points, and if it fails, the others would fail too. After a failure nothing
-    more of its group is fetched; what was begun before is yielded.
+    more of its group is fetched, and nothing of other groups before the caller goes on; what was
+    begun before is yielded.
 
     Args:
         fetch: Called in a thread for each item.
@@ -78,10 +79,13 @@ def prefetch(
     try:
         fill(1)
         while pending:
-            item, future = pending.popleft()
-            future.exception()  # waits
-            fill(width)
+            item, future = pending[0]
+            is_fetched = not future.exception()  # waits
+            pending.popleft()
+            if is_fetched:
+                fill(width)
             yield item, future
+            fill(width)  # after a failure, only if the caller goes on
     finally:
         for _, future in pending:
             future.add_done_callback(drop)

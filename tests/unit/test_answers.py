@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from typing import Any
+from errno import ENOSPC
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_calltouch.api.answers import Answer, Expected, read_answer, received_at
+from tap_calltouch.api.answers import (
+    ERROR_BODY_SIZE,
+    Answer,
+    Expected,
+    join,
+    read_answer,
+    received_at,
+)
+from tap_calltouch.api.blocks import Block
 from tap_calltouch.api.errors import (
     HeavyAnswerError,
     NotFoundError,
     QuotaExhaustedError,
+    labelled,
     quote_message,
 )
-from tap_calltouch.records.cleaning import decode_leniently
+from tap_calltouch.lenient import decode_leniently
+from tests.support.answers import items_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOKEN = "a/b+c=.Ж"
 REAL_ERROR = (
@@ -52,7 +67,7 @@ def read(
     content_type: str = "application/json",
 ) -> Answer:
     headers = {"Content-Type": content_type}
-    return read_answer(response(status, headers), Body(content), "Site 1", TOKEN, expected)
+    return read_answer(response(status, headers), Body(content), TOKEN, expected)
 
 
 RECORD = '{"requestId": 1}'
@@ -75,17 +90,16 @@ def test_array_holds_records_whatever_is_around_it(
     content: str, status: int, expected: Expected
 ) -> None:
     answer = read(status, content, expected)
-    array = answer.body.read()
-    assert array.startswith(b"[")
-    assert json.loads(array) == json.loads(content.removeprefix("\ufeff"))
-    assert (answer.page.page_total, answer.page.records_total) == (None, None)
+    assert items_of(answer) == json.loads(content.removeprefix("\ufeff"))
+    assert answer.count == len(items_of(answer))
+    assert (answer.page_total, answer.records_total, answer.may_repeat) == (None, None, False)
 
 
 def test_array_is_left_in_its_body() -> None:
-    body = Body("  [] ")
-    answer = read_answer(response(200), body, "Site 1", TOKEN, "array")
+    body = Body("  [1] ")
+    answer = read_answer(response(200), body, TOKEN, "array")
     assert answer.body is body
-    assert body.tell() == 2
+    assert (body.getvalue(), answer.blocks) == (b"  [1] ", [Block(3, 4, 1)])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +113,8 @@ def test_array_is_left_in_its_body() -> None:
     ],
 )
 def test_single_request_may_come_as_an_object_or_an_array(content: str) -> None:
-    (record,) = decode_leniently(read(200, content, "single").body.read())
+    (array,) = read(200, content, "single").arrays()
+    (record,) = decode_leniently(array)
     assert record["requestId"] == 1
 
 
@@ -131,16 +146,28 @@ def test_single_request_may_come_as_an_object_or_an_array(content: str) -> None:
         pytest.param(
             '{"pageTotal": 0, "recordsTotal": 0, "records": null}', "[]", (0, 0), id="null"
         ),
-        pytest.param('{"pageTotal": "4", "records": []}', "[]", ("4", None), id="odd total"),
+        pytest.param(
+            '{"pageTotal": "4", "recordsTotal": 4.0, "records": []}',
+            "[]",
+            (None, None),
+            id="totals that are not whole numbers",
+        ),
+        pytest.param(
+            '{"pageTotal": -1, "recordsTotal": true, "records": []}',
+            "[]",
+            (None, None),
+            id="totals that count nothing",
+        ),
     ],
 )
 def test_page_holds_records_and_what_the_api_says_of_them(
     content: str, array: str, totals: tuple[object, object]
 ) -> None:
     answer = read(200, content, "page")
-    assert answer.page
+    answer.body.seek(0)
     assert answer.body.read().decode() == array
-    assert (answer.page.page_total, answer.page.records_total) == totals
+    assert items_of(answer) == json.loads(array)
+    assert (answer.page_total, answer.records_total) == totals
 
 
 @pytest.mark.parametrize(
@@ -156,9 +183,13 @@ def test_page_holds_records_and_what_the_api_says_of_them(
 @pytest.mark.parametrize("opening", ['{"pageTotal": 1, "recordsTotal": 2, "records": ', ""])
 def test_page_may_hold_what_an_array_may_hold(opening: str, value: str, kept: str | None) -> None:
     content = f'{opening}[{{"callId": 1, "x": {value}}}, {{"callId": 2}}]{"}" if opening else ""}'
-    first, second = decode_leniently(read(200, content, "page").body.read())
+    (array,) = read(200, content, "page").arrays()
+    first, second = decode_leniently(array)
     assert (first["callId"], second["callId"]) == (1, 2)
-    assert kept in {None, first["x"]}
+    if kept is None:
+        assert math.isnan(first["x"])
+    else:
+        assert first["x"] == kept
 
 
 @pytest.mark.parametrize("depth", [1500, 9000, 20_000])
@@ -167,10 +198,11 @@ def test_page_that_is_nested_too_deeply_is_whole_or_one_sentence(opening: str, d
     """How deeply a text may be nested depends on the version of Python."""
     nested = f'[{{"callId":1,"x":{"[" * depth}{"]" * depth}}}]'
     try:
-        found = read(200, f"{opening}{nested}{'}' if opening else ''}", "page").body.read().decode()
+        answer = read(200, f"{opening}{nested}{'}' if opening else ''}", "page")
+        found = b"".join(answer.arrays()).decode()
     except (FatalAPIError, HeavyAnswerError) as error:
         found = str(error)
-    sentence = r".*: the API answered 200: (an object with the keys [\w, ]+|an array|broken JSON)\."
+    sentence = r"the API answered 200: (an object with the keys [\w, ]+|an array|broken JSON)\."
     assert found.replace(" ", "") == nested or re.fullmatch(sentence, found)
 
 
@@ -282,7 +314,7 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
 ) -> None:
     with pytest.raises((FatalAPIError, RetriableAPIError)) as raised:
         read(status, body)
-    assert (type(raised.value), str(raised.value)[:8]) == (error, "Site 1: ")
+    assert type(raised.value) is error
     assert message in str(raised.value)
 
 
@@ -338,7 +370,7 @@ def test_missing_single_request_is_not_taken_for_a_failure(
 def test_page_without_records_is_an_error(body: str, message: str) -> None:
     with pytest.raises(FatalAPIError) as raised:
         read(200, body, "page")
-    assert str(raised.value) == f"Site 1: the API answered 200: {message}"
+    assert str(raised.value) == f"the API answered 200: {message}"
 
 
 PAGE = (
@@ -348,29 +380,146 @@ PAGE = (
 ARRAY = '[{"requestId": 1, "comments": [], "orders": [{"sum": "1"}]}, {"requestId": 2}]'
 
 
-@pytest.mark.parametrize("place", range(len(PAGE)))
-def test_page_that_is_cut_anywhere_is_tried_again(place: int) -> None:
-    with pytest.raises(HeavyAnswerError, match=r"broken JSON|nothing"):
-        read(200, PAGE[:place], "page")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(PAGE, "page", id="page"),
+        pytest.param(ARRAY, "page", id="array as a page"),
+        pytest.param(ARRAY, "array", id="array"),
+    ],
+)
+def test_answer_that_is_cut_anywhere_is_tried_again(content: str, expected: Expected) -> None:
+    for place in range(len(content)):
+        with pytest.raises(HeavyAnswerError, match=r"cut short|broken JSON|nothing|an array"):
+            read(200, content[:place], expected)
 
 
-@pytest.mark.parametrize("place", range(len(ARRAY)))
-def test_bare_array_that_is_cut_anywhere_is_tried_again_where_pages_are_asked_for(
-    place: int,
+# Many answers as one.
+
+
+def test_array_comes_in_blocks() -> None:
+    items = [{"requestId": number, "text": "x" * 1000} for number in range(300)]
+    answer = read(200, json.dumps(items))
+    assert len(answer.blocks) > 1
+    assert [len(json.loads(array)) for array in answer.arrays()] == [
+        block.count for block in answer.blocks
+    ]
+    assert items_of(answer) == items
+
+
+@pytest.mark.parametrize(
+    ("content", "keys"),
+    [
+        pytest.param("[]", set(), id="none"),
+        pytest.param(
+            '[{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1}]',
+            {(b"1", b"2"), (b"2", b"1")},
+            id="in any order, each once",
+        ),
+        pytest.param('[{"a": "1"}, {"b": 5}]', {(b'"1"', b"null"), (b"null", b"5")}, id="missing"),
+        pytest.param('[{"x": {"a": 7}, "a": 1, "b": [2]}]', {(b"1", b"[2]")}, id="nested"),
+        pytest.param('[{"a": 1, "b": 2, "x": NaN}]', {(b"1", b"2")}, id="NaN"),
+        pytest.param("[5, null]", {(b"null", b"null")}, id="no records"),
+    ],
+)
+def test_keys_are_values_of_columns_as_they_stand_in_the_answer(
+    content: str, keys: set[tuple[bytes, ...]]
 ) -> None:
-    with pytest.raises(HeavyAnswerError, match=r"broken JSON|nothing|an array"):
-        read(200, ARRAY[:place], "page")
+    assert read(200, content).keys(("a", "b")) == keys
 
 
-@pytest.mark.parametrize("place", range(len(ARRAY)))
-def test_array_that_is_cut_is_tried_again_or_left_to_the_decoder(place: int) -> None:
-    """Only the decoder knows whether a bracket ends the array."""
-    if ARRAY[:place].endswith("]"):
-        assert read(200, ARRAY[:place]).body.read()
-    else:
-        with pytest.raises(HeavyAnswerError, match=r"cut short|nothing"):
-            read(200, ARRAY[:place])
+@pytest.mark.parametrize("name", ["callId", "Дата", "a.b"])
+def test_ids_are_collected_while_an_answer_is_checked(name: str) -> None:
+    content = json.dumps([{name: 1}, {name: "x"}, {"y": 5}, {"y": {name: 7}}], ensure_ascii=False)
+    body = Body(content)
+    answer = read_answer(response(200), body, TOKEN, "page", name)
+    assert answer.ids == [b"1", b'"x"', b"null", b"null"]
 
+
+SOME_ANSWERS = ["[]", '[{"a": 1}]', " [ ]", '\n[{"a": 2},\n {"a": [3, "],["]}]\n', "[]", "[4]"]
+
+
+def test_answers_are_joined_in_their_order() -> None:
+    parts = [read(200, content) for content in SOME_ANSWERS]
+    parts[1].ids, parts[5].ids = [b"1"], [b"4"]
+    early = min(part.received for part in parts) - timedelta(days=1)
+    parts[3].received = early
+    joined = join(parts, "Site")
+    assert joined is parts[0]
+    assert items_of(joined) == [item for content in SOME_ANSWERS for item in json.loads(content)]
+    assert (joined.count, joined.ids, joined.received) == (4, [b"1", b"4"], early)
+    assert joined.may_repeat
+    assert [part.body.closed for part in parts] == [False, *[True] * 5]
+
+
+def test_blocks_are_joined_as_they_are() -> None:
+    items = [{"requestId": number, "text": "x" * 1000} for number in range(300)]
+    parts = [read(200, json.dumps(items)) for _ in range(3)]
+    number = len(parts[0].blocks)
+    joined = join(parts, "Site")
+    assert len(joined.blocks) == 3 * number
+    assert items_of(joined) == items * 3
+
+
+def test_one_answer_is_joined_with_nothing() -> None:
+    answer = read(200, "[1]")
+    assert join([answer], "Site") is answer
+    assert not answer.may_repeat
+
+
+@pytest.mark.parametrize(
+    "error", [FatalAPIError("no"), HeavyAnswerError("no"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_answers_before_one_that_cannot_be_had_are_closed(
+    number: int, error: BaseException
+) -> None:
+    parts = [read(200, "[1]") for _ in range(number)]
+
+    def answers() -> Iterator[Answer]:
+        yield from parts
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        join(answers(), "Site")
+    assert raised.value is error
+    assert [part.body.closed for part in parts] == [True] * number
+
+
+class FullBody(Body):
+    """A body that takes nothing more."""
+
+    def write(self, _: Any) -> int:
+        """Fail as a full disk does."""
+        raise OSError(ENOSPC, "No space left on device")
+
+
+def test_answers_that_cannot_be_joined_are_closed_and_named() -> None:
+    first = read_answer(response(200), FullBody("[1]"), TOKEN)
+    second = read(200, "[2]")
+    with pytest.raises(FatalAPIError, match=r"^Site, window W: the temporary folder cannot hold"):
+        join([first, second], "Site, window W")
+    assert (first.body.closed, second.body.closed) == (True, True)
+
+
+def test_answer_is_closed_by_closing_it() -> None:
+    answer = read(200, "[1]")
+    answer.close()
+    assert answer.body.closed
+
+
+@pytest.mark.parametrize("error", [FatalAPIError("no."), HeavyAnswerError("no.")])
+def test_label_stands_before_the_message(error: Exception) -> None:
+    with pytest.raises(type(error), match=r"^Site 1: no\.$"), labelled("Site 1"):
+        raise error
+
+
+def test_label_changes_no_other_error() -> None:
+    with pytest.raises(ValueError, match=r"^no$"), labelled("Site 1"):
+        raise ValueError("no")  # noqa: EM101
+
+
+# No leads in messages.
 
 SECRET = "+79990000000"
 LEAD = f'{{"requestId": 1, "phone": "{SECRET}", "callId": 1}}'
@@ -400,6 +549,14 @@ def test_no_error_quotes_a_body_that_holds_records(
     with pytest.raises((FatalAPIError, RetriableAPIError)) as raised:
         read(status, body, expected)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_error_body_is_not_read_whole(status: int) -> None:
+    body = Body(b"x" * (ERROR_BODY_SIZE + 1000))
+    with pytest.raises((FatalAPIError, RetriableAPIError)):
+        read_answer(response(status), body, TOKEN)
+    assert body.tell() == ERROR_BODY_SIZE
 
 
 def test_html_is_recognised_by_its_content_type() -> None:
