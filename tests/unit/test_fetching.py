@@ -384,6 +384,10 @@ class Api(BaseAdapter):
     def close(self) -> None:
         """Do nothing, as there is no connection."""
 
+    @property
+    def pages(self) -> list[int]:
+        return [int(query["page"]) for query in self.queries]
+
     def fetch(self, window: DateWindow = WEEK, site: Site = SITE) -> Answer:
         """Fetch a window, and see that its body alone is open."""
         answer = self.fetcher.fetch(site, window)
@@ -804,10 +808,6 @@ class PagedApi(Api):
             **self.totals,
         }
         return json.dumps(shown if self.is_bare else {**totals, "records": shown}).encode()
-
-    @property
-    def pages(self) -> list[int]:
-        return [int(query["page"]) for query in self.queries]
 
 
 def calls(*ids: int) -> list[Row]:
