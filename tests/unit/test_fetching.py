@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from itertools import pairwise
+from time import sleep
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,6 +37,7 @@ from tap_calltouch.streams import Calls, Requests
 from tests.support.answers import items_of
 from tests.support.repetitions import times
 from tests.support.settings import settings_of
+from tests.support.threads import THREADS, hammer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -358,7 +360,9 @@ class Api(BaseAdapter):
         )
 
     def _count(self) -> None:
-        self.calls += 1
+        before = self.calls
+        sleep(0)  # lets another thread count meanwhile
+        self.calls = before + 1
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         """Stand for the network."""
@@ -380,6 +384,10 @@ class Api(BaseAdapter):
 
     def close(self) -> None:
         """Do nothing, as there is no connection."""
+
+    @property
+    def pages(self) -> list[int]:
+        return [int(query["page"]) for query in self.queries]
 
     def fetch(self, window: DateWindow = WEEK, site: Site = SITE) -> Answer:
         """Fetch a window, and see that its body alone is open."""
@@ -542,6 +550,13 @@ def test_sample_of_calls_is_the_first_page(connect: Connect) -> None:
     api = connect(Api(lambda _: json.dumps(page).encode(), Calls.journal))
     assert ids(api.fetcher.fetch_sample(SITE, A_DAY), "callId") == [5]
     assert [query["page"] for query in api.queries] == ["1"]
+
+
+def test_each_api_call_is_counted_whichever_thread_it_is_in(connect: Connect) -> None:
+    """The SDK's counter reads its value and writes it back, without a lock."""
+    api = connect(Api(lambda _: b"[]"))
+    hammer(lambda _: api.fetcher.fetch(SITE, A_DAY).close(), 125)
+    assert len(api.queries) == api.calls == 125 * THREADS
 
 
 # Broken answers.
@@ -794,10 +809,6 @@ class PagedApi(Api):
             **self.totals,
         }
         return json.dumps(shown if self.is_bare else {**totals, "records": shown}).encode()
-
-    @property
-    def pages(self) -> list[int]:
-        return [int(query["page"]) for query in self.queries]
 
 
 def calls(*ids: int) -> list[Row]:

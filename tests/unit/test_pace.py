@@ -13,6 +13,7 @@ import requests
 
 from tap_calltouch.api import client
 from tap_calltouch.api.client import Pace, wait_seconds
+from tests.support.threads import THREADS, hammer
 
 
 class Clock:
@@ -149,6 +150,35 @@ def test_the_pace_is_won_back_step_by_step_and_never_beyond_the_setting(clock: C
     assert found[-1] == 0.218
 
 
+@pytest.mark.usefixtures("clock")
+def test_no_change_of_the_pace_is_lost_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread reads the spacing and writes it after another one did."""
+    monkeypatch.setattr(Pace, "SLOWEST_SECONDS", 1e300)
+    monkeypatch.setattr(Pace, "RECOVERY", 0.9999)
+    pace = Pace(5)
+    turns, slower = 2000, 20
+    for _ in range(slower):  # so that it never gets as fast as it may be
+        pace.slow_down(float("inf"), 0)
+
+    def change(turn: int) -> None:
+        pace.speed_up()
+        if turn % 100 == 0:
+            pace.slow_down(float("inf"), 0)
+
+    hammer(change, turns)
+    total = THREADS * turns
+    (spacing,) = gaps(calls(pace, 2))
+    assert spacing == pytest.approx(0.218 * 2 ** (slower + total // 100) * 0.9999**total, rel=1e-9)
+
+
+def test_longest_wait_of_all_threads_holds(clock: Clock) -> None:
+    for _ in range(20):
+        pace = Pace(5)
+        began = clock.now
+        hammer(lambda turn, pace=pace: pace.slow_down(0.0, turn), 100)  # type: ignore[misc]
+        assert pace.wait() == began + 100 * THREADS - 1
+
+
 # How long to wait before the next try.
 
 
@@ -180,6 +210,7 @@ def test_wait_doubles_with_each_try_with_jitter(answer: requests.Response | None
         pytest.param("Mon, 01 Jan 2024 00:00:00 GMT", id="a date in the past"),
         pytest.param("Mon, 99 Jan 2024 00:00:00 GMT", id="no date"),
         pytest.param("Mon, 01 Jan 99999 00:00:00 GMT", id="beyond the calendar"),
+        pytest.param(f"Mon, 01 Jan {10**20} 00:00:00 GMT", id="beyond any calendar"),
     ],
 )
 def test_retry_after_never_shortens_the_taps_own_wait(header: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tap_calltouch.api import windows as windows_module
 from tap_calltouch.api.extents import plan_extent
 from tap_calltouch.api.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tap_calltouch.instants import (
@@ -24,6 +25,7 @@ from tap_calltouch.instants import (
 )
 from tests.support.repetitions import times
 from tests.support.settings import settings_of
+from tests.support.threads import THREADS, hammer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -386,6 +388,25 @@ def test_windows_regain_their_length_step_by_step_and_their_midnights() -> None:
         lengths.append(window.length // HOUR)
         succeed(length, GOOD_WINDOWS + bool(lengths[1:]))
     assert lengths == [1, 2, 4, 8, 16, 24, 48, 96, 168]
+
+
+def test_no_good_window_is_lost_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many as make a trial due make it due, and one less does not."""
+    turns = 2000
+    monkeypatch.setattr(windows_module, "GOOD_WINDOWS", THREADS * turns + 1)
+    length = WindowLength(7 * DAY)
+    fail(length, 7 * DAY)
+    hammer(lambda _: length.record_success(window_of(DAY)), turns)
+    assert length.current() == 3 * DAY
+    succeed(length)
+    assert length.current() == 6 * DAY
+
+
+def test_shortest_of_windows_that_fail_at_once_is_the_length() -> None:
+    for _ in range(20):
+        length = WindowLength(THREADS * 100 * DAY)
+        hammer(lambda turn, length=length: fail(length, (turn + 2) * DAY), 100)  # type: ignore[misc]
+        assert length.current() == DAY
 
 
 # Properties.
