@@ -45,12 +45,14 @@ screenshot: $(READY)
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 test: $(READY)
+	$(BIN)/python -m demo.browser
 	$(PYTEST) -n 4
 
 unit: $(READY)
 	$(PYTEST) -n 5 tests/unit tests/process
 
 test-long: $(READY)
+	$(BIN)/python -m demo.browser
 	LONG_TESTS=1 $(PYTEST) -n 4
 
 # Airflow pins much that the tap does not, so it has an environment of its own.

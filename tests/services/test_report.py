@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from demo.__main__ import BY_MONTH, BY_SOURCE, show
-from demo.browser import find_chromium, open_browser
+from demo.browser import open_browser
 from demo.report.page import FOLDER, LOCALES, language, read_texts, render
 from sandbox import Journal, Sandbox
 from tests.support.dbt import build
@@ -620,9 +620,3 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
         assert result.stderr.startswith(message)
         assert "Traceback" not in result.stderr
     assert not out.exists()
-
-
-def test_a_missing_browser_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(RuntimeError, match="Install Chromium"):
-        find_chromium()
