@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sandbox import Journal, Sandbox
+from tests.support.guard import pytest_configure  # noqa: F401 - a hook
 from tests.support.tap import TOKEN
 
 if TYPE_CHECKING:
