@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.faults import Call, Fault
-    from sandbox.generator import Record
     from sandbox.journal import Journal
+    from sandbox.leads import Record
 
 BASE = "/calls-service/RestAPI"
 HTML = "text/html;charset=UTF-8"

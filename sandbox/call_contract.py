@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.contract import Params, Test
-    from sandbox.generator import Record
+    from sandbox.leads import Record
 
 #: The keys that each parameter asks for, and what they are without it.
 FLAGS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from sandbox.clock import MOSCOW
-from sandbox.generator import SESSION_AGE, Record
+from sandbox.leads import SESSION_AGE, Record
 
 if TYPE_CHECKING:
     from sandbox.journal import Records

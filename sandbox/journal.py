@@ -9,7 +9,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from sandbox.call_generator import calls_of_day
-from sandbox.generator import SAMPLE, Record, requests_of_day
+from sandbox.leads import SAMPLE, Record
+from sandbox.request_generator import requests_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.contract import Params, Test
-    from sandbox.generator import Record
+    from sandbox.leads import Record
 
 _MODES: dict[str, Callable[[str, str], bool]] = {
     "startwith": str.startswith,

@@ -323,7 +323,7 @@ def test_what_was_not_asked_for_is_null_or_empty(sandbox: Sandbox, value: str | 
     [
         ("uniqueOnly", lambda call: call["uniqueCall"]),
         ("targetOnly", lambda call: call["targetCall"]),
-        ("uniqTargetOnly", lambda call: call["uniqueCall"] and call["targetCall"]),
+        ("uniqTargetOnly", lambda call: call["uniqTargetCall"]),
         ("callbackOnly", lambda call: call["callbackCall"]),
     ],
 )
@@ -511,18 +511,13 @@ def test_calls_are_lifelike(calls: CallJournal) -> None:
     records = calls.records()
     for call in records:
         assert call["date"] == f"{moscow(call):%d/%m/%Y %H:%M:%S}"
-        assert call["uniqTargetCall"] == (call["uniqueCall"] and call["targetCall"])
         with_session = ("url", "hostname", "userAgent", "ip", "device", "os", "browser")
         for key in (*with_session, "sessionDate", "ctClientId"):
             assert (call[key] is None) == (call["sessionId"] is None)
-        if call["sessionId"] is None:
-            assert call["medium"] == "offline"
-        else:
+        if call["sessionId"] is not None:
             assert "/" not in call["ip"]
             assert session_date(call) < moscow(call)
     assert len({(call["siteId"], call["callId"]) for call in records}) == len(records)
-    offline = sum(call["sessionId"] is None for call in records) / len(records)
-    assert 0.15 < offline < 0.25
     durations = [call["duration"] for call in records]
     assert min(durations) < 0
     assert 0 in durations
@@ -538,6 +533,83 @@ def test_calls_are_lifelike(calls: CallJournal) -> None:
         assert sign in text
     for key in ("callClientUniqueId", "ctGlobalId", "order", "poolType"):
         assert all(call[key] is None for call in records)
+    devices = Counter(call["device"] for call in records)
+    assert devices["smartphone"] > devices["desktop"] > devices["tablet"] > 0
+
+
+def share(part: list[Record], whole: list[Record]) -> float:
+    return len(part) / len(whole)
+
+
+def test_no_flag_of_a_call_follows_from_the_others(calls: CallJournal) -> None:
+    """As in real rows, one unique-target call in twenty is not unique."""
+    records = calls.records()
+    names = ("uniqueCall", "targetCall", "uniqTargetCall")
+    seen = {tuple(call[name] for name in names) for call in records}
+    for place in range(3):
+        others = Counter(flags[:place] + flags[place + 1 :] for flags in seen)
+        assert max(others.values()) == 2
+    unique_target = [call for call in records if call["uniqTargetCall"]]
+    repeated = [call for call in unique_target if not call["uniqueCall"]]
+    assert 0.03 < share(repeated, unique_target) < 0.08
+
+
+def test_calls_without_a_session_are_named_as_the_account_does(calls: CallJournal) -> None:
+    records = calls.records()
+    untracked = [call for call in records if call["sessionId"] is None]
+    assert 0.15 < share(untracked, records) < 0.25
+    here, there = ([call for call in untracked if call["siteId"] == site] for site in (101, 202))
+    assert {call["medium"] for call in here} == {"<не заполнено>", "<не указано>"}
+    assert {call["medium"] for call in there} == {"offline"}
+    assert any(call["source"] == "<не заполнено>" for call in here)
+    for some in (here, there):
+        assert any(call["source"] == call["phoneNumber"] for call in some)
+        assert {"Визитка", "Радио"} < {call["source"] for call in some}
+        assert any(call["orders"] for call in some)
+    assert {call["utmSource"] for call in here} == {"<не указано>", "Пул Москва", "Казань"}
+    assert {call["utmSource"] for call in there} == {"<не указано>"}
+
+
+def test_one_call_in_eight_is_missed(calls: CallJournal) -> None:
+    records = calls.records()
+    answered = [call for call in records if call["successful"]]
+    missed = [call for call in records if not call["successful"]]
+    assert 0.1 < share(missed, records) < 0.15
+    assert not any(call["orders"] or call["sipCallId"] for call in missed)
+    for some, empty in ((answered, False), (missed, True)):
+        usual = [call for call in some if (call["waitingConnect"] is None) == empty]
+        assert 0.98 < share(usual, some) < 1
+
+
+def test_some_callers_call_again_at_once(calls: CallJournal) -> None:
+    """Some of both rows are unique, so that their number is not one of people."""
+    last: dict[tuple[int, str], Record] = {}
+    pairs = []
+    for call in calls.records():
+        caller = (call["siteId"], call["ctCallerId"])
+        if before := last.get(caller):
+            pairs.append((before, call))
+        last[caller] = call
+    waits = [(later["timestamp"] - first["timestamp"], first, later) for first, later in pairs]
+    redials = [(first, later) for wait, first, later in waits if wait <= 60]
+    assert len(redials) > 50
+    same = ("phoneNumber", "sessionId", "source", "utmSource", "mapVisits")
+    alike = [all(first[key] == later[key] for key in same) for first, later in redials]
+    assert sum(alike) > 0.9 * len(redials)
+    assert any(not first["successful"] and later["successful"] for first, later in redials)
+    assert any(
+        first["uniqueCall"] and later["uniqueCall"] for wait, first, later in waits if wait < 240
+    )
+
+
+def test_new_people_keep_calling(calls: CallJournal) -> None:
+    records = calls.records(101)
+    firsts: dict[str, datetime] = {}
+    for call in records:
+        firsts.setdefault(call["ctCallerId"], moscow(call))
+    assert 1.5 < len(records) / len(firsts) < 3
+    months = Counter(first.month for first in firsts.values())
+    assert months[3] > 0.7 * months[1]
 
 
 def test_a_call_gets_its_id_when_it_ends(calls: CallJournal) -> None:
