@@ -26,6 +26,11 @@ class BadQueryError(Exception):
     """The parameters make no sense to the API."""
 
 
+def is_set(params: Params, flag: str) -> bool:
+    """Return whether a flag is set; clients send it in three ways that count, and others do not."""
+    return params.get(flag) in {"true", "True", "1"}
+
+
 @dataclass(frozen=True)
 class Period:
     """From one Moscow second to another, both included.

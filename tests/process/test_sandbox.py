@@ -304,9 +304,15 @@ def test_a_flag_asks_for_its_object_alone(sandbox: Sandbox, journal: Journal, fl
     assert any(record[own] for record in found)
 
 
-@pytest.mark.parametrize("value", ["false", "True", "1", None])
+@pytest.mark.parametrize("value", ["True", "1"])
+def test_other_ways_to_set_a_flag_count_too(sandbox: Sandbox, value: str) -> None:
+    expected = rows(sandbox, {**FORTNIGHT, **ALL_FLAGS})
+    assert rows(sandbox, {**FORTNIGHT, **dict.fromkeys(FLAGS, value)}) == expected
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "TRUE", "", None])
 def test_without_its_flag_an_object_is_null(sandbox: Sandbox, value: str | None) -> None:
-    flags = dict.fromkeys(FLAGS, value) if value else {}
+    flags = {} if value is None else dict.fromkeys(FLAGS, value)
     for record in rows(sandbox, {**FORTNIGHT, **flags}):
         assert all(record[key] is None for key in FLAGS.values())
         sessions = [record, *record["orders"], record["order"] or {}]

@@ -309,9 +309,15 @@ def test_a_flag_asks_for_its_keys_alone(sandbox: Sandbox, calls: CallJournal, fl
         assert any(call[key] for call in found)
 
 
-@pytest.mark.parametrize("value", ["false", "True", "1", None])
+@pytest.mark.parametrize("value", ["True", "1"])
+def test_other_ways_to_set_a_flag_count_too(sandbox: Sandbox, value: str) -> None:
+    expected = answer(sandbox, {**FORTNIGHT, **dict.fromkeys(FLAGS, "true")})
+    assert answer(sandbox, {**FORTNIGHT, **dict.fromkeys(FLAGS, value)}) == expected
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "TRUE", "", None])
 def test_what_was_not_asked_for_is_null_or_empty(sandbox: Sandbox, value: str | None) -> None:
-    flags = dict.fromkeys(FLAGS, value) if value else {}
+    flags = {} if value is None else dict.fromkeys(FLAGS, value)
     for call in answer(sandbox, {**FORTNIGHT, **flags})["records"]:
         assert list(call) == KEYS
         assert {key: call[key] for key in EMPTY} == EMPTY
@@ -333,7 +339,8 @@ def test_only_calls_of_a_kind(
     everything = answer(sandbox, FORTNIGHT)["records"]
     expected = [call for call in everything if test(call)]
     assert 0 < len(expected) < len(everything)
-    assert answer(sandbox, {**FORTNIGHT, parameter: "true"})["records"] == expected
+    for value in ("true", "True", "1"):
+        assert answer(sandbox, {**FORTNIGHT, parameter: value})["records"] == expected
     assert answer(sandbox, {**FORTNIGHT, parameter: "false"})["records"] == everything
 
 
@@ -351,6 +358,51 @@ def test_the_session_has_a_clock_of_twelve_hours(sandbox: Sandbox, calls: CallJo
         assert call["sessionDate"][11:13] == f"{hour % 12 or 12:02}"
     assert {call["sessionDate"][11:13] for call in found} >= {"12", "01", "11"}
     assert {call["date"][11:13] for call in found} >= {"13", "20"}
+
+
+# Recordings
+
+
+def download(sandbox: Sandbox, call: object, site: object = 101) -> requests.Response:
+    url = f"{sandbox.url}/{site}/calls-diary/calls/{call}/download"
+    return requests.get(
+        url, params={"clientApiId": sandbox.token}, timeout=10, allow_redirects=False
+    )
+
+
+def test_an_answered_call_has_a_recording(sandbox: Sandbox, calls: CallJournal) -> None:
+    answered = [call for call in calls.records(101) if call["successful"]][:2]
+    sounds = []
+    for call in answered:
+        got = download(sandbox, call["callId"])
+        assert (got.status_code, got.headers["Content-Type"]) == (200, "audio/mpeg")
+        assert int(got.headers["Content-Length"]) == len(got.content)
+        # Frames of 104 bytes, each with the sync word of MPEG.
+        assert {got.content[at : at + 4] for at in range(0, len(got.content), 104)} == {
+            b"\xff\xfb\x10\xc0"
+        }
+        sounds.append(got.content)
+    assert sounds[0] != sounds[1]
+
+
+def test_without_a_recording_there_is_no_sound(small: Sandbox) -> None:
+    missed = next(call for call in small.call_journal.records() if not call["successful"])
+    for call in (missed["callId"], 1, "x"):
+        got = download(small, call)
+        assert (got.status_code, set(got.json())) == (404, {"message"})
+    assert download(small, missed["callId"], 999).text.startswith("<!DOCTYPE html>")
+
+
+def test_a_recording_is_asked_for_like_a_journal(small: Sandbox) -> None:
+    call = next(call for call in small.call_journal.records() if call["successful"])
+    small.points = 1
+    assert [download(small, call["callId"]).status_code for _ in range(2)] == [200, 403]
+    small.points, small.token = None, "another"
+    small.now = datetime.fromtimestamp(call["timestamp"], MOSCOW)
+    assert download(small, call["callId"]).status_code == 404
+    small.faults.append(Fault("truncate", times=1))
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        download(small, call["callId"])
 
 
 # Sites, token, and what both journals share
