@@ -52,7 +52,7 @@ def _make_page(texts: dict[str, str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     FOLDER.chmod(0o700)
     # Each start has a state of its own, so that an earlier one loads what is missing.
-    pipeline = Pipeline(FOLDER, suffix=re.sub(r"\W", "-", config["start_date"]))
+    pipeline = Pipeline(FOLDER, suffix=re.sub(r"\W", "-", str(config["start_date"])))
     today = datetime.now(MOSCOW).date()
     count = count_api_calls(fill_defaults(config, SETTINGS), pipeline.read_bookmarks(), today)
     print(texts["api_calls"].format(count=format_number(count, texts)), flush=True)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -166,10 +167,8 @@ def _run(
     ):
         status = None
         while status is None:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 status = process.wait(_SECONDS_BETWEEN_SIGNS)
-            except subprocess.TimeoutExpired:
-                pass
             print(f" {describe()}", end="", flush=True)
     print()
     return status

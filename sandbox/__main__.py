@@ -43,7 +43,11 @@ def _arguments() -> argparse.Namespace:
         "--latency", type=float, default=0.0, metavar="SECONDS", help="of an answer"
     )
     parser.add_argument(
-        "--per-second", type=float, default=5, metavar="N", help="API calls that an address may make"
+        "--per-second",
+        type=float,
+        default=5,
+        metavar="N",
+        help="API calls that an address may make",
     )
     parser.add_argument("--token", default=Sandbox.token, help="the only one that is valid")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
