@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOLDER = ROOT / "leads"
-NEEDED = ("TAP_CALLTOUCH_API_TOKEN", "TAP_CALLTOUCH_SITE_IDS", "TAP_CALLTOUCH_START_DATE")
+NEEDED = ("api_token", "site_ids", "start_date")
 
 
 def main() -> int:
@@ -37,12 +37,14 @@ def main() -> int:
 
 
 def _make_page(texts: dict[str, str]) -> None:
-    if missing := [name for name in NEEDED if not os.environ.get(name, "").strip()]:
-        raise PipelineError(texts["missing"].format(names=", ".join(missing)))
+    found = read_environment(SETTINGS)
+    if missing := [name for name in NEEDED if not found.get(name, "").strip()]:
+        names = ", ".join(f"TAP_CALLTOUCH_{name.upper()}" for name in missing)
+        raise PipelineError(texts["missing"].format(names=names))
     costs = os.environ.get("CALLTOUCH_COSTS")
     if costs and not Path(costs).is_file():
         raise PipelineError(texts["no_costs"].format(path=costs))
-    config = {"window_days": WINDOW_DAYS} | normalize(read_environment(SETTINGS), SETTINGS)
+    config = {"window_days": WINDOW_DAYS} | normalize(found, SETTINGS)
     # One id without brackets would end Meltano in a traceback.
     os.environ["TAP_CALLTOUCH_SITE_IDS"] = json.dumps(config["site_ids"])
     if error := find_error():

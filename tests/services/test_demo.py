@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+VARIABLES = [f"TAP_CALLTOUCH_{name.upper()}" for name in NEEDED]
 SITE, TOKEN, DAYS = 4711, "not-of-the-demo", 40
 TODAY = datetime.now(timezone.utc).date()
 FIRST = TODAY - timedelta(days=DAYS)
@@ -56,7 +57,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def run(module: str, folder: Path, **variables: str) -> tuple[int, str]:
     """Run a module of the checkout; return its status and both outputs as a pipe gets them."""
-    own = {name: value for name, value in os.environ.items() if name not in NEEDED}
+    own = {key: value for key, value in os.environ.items() if "CALLTOUCH" not in key}
     result = subprocess.run(
         [sys.executable, "-m", module],
         cwd=folder,
@@ -154,10 +155,10 @@ def test_leads_are_not_in_git() -> None:
     [
         ({}, "Set TAP_CALLTOUCH_API_TOKEN, TAP_CALLTOUCH_SITE_IDS, TAP_CALLTOUCH_START_DATE first"),
         (
-            dict.fromkeys(NEEDED, "1") | {"CALLTOUCH_COSTS": "nowhere.csv"},
+            dict.fromkeys(VARIABLES, "1") | {"CALLTOUCH_COSTS": "nowhere.csv"},
             "CALLTOUCH_COSTS names a file that does not exist: nowhere.csv",
         ),
-        (dict.fromkeys(NEEDED, "1"), "Nothing was loaded. Setting `start_date` must be a date"),
+        (dict.fromkeys(VARIABLES, "1"), "Nothing was loaded. Setting `start_date` must be a date"),
     ],
     ids=["nothing", "costs", "a wrong date"],
 )
