@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from demo.pipeline import ROOT, Pipeline, PipelineError
 from demo.tables import BY_MONTH, BY_SOURCE, show
 from demo.texts import format_number, read_texts
+from sandbox.clock import MOSCOW
+from sandbox.costs import costs_of_days, write_costs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = ROOT / ".demo"
 #: A tolerant API: on a busy machine, calls that were made in time may arrive in bunches.
@@ -22,12 +29,16 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     pipeline = Pipeline(FOLDER, prefix=API)
     known = [start for sites in pipeline.read_bookmarks().values() for start in sites.values()]
-    print(texts["again"].format(start=min(known)[:10]) if known else texts["first"], flush=True)
+    if known:
+        bookmark = date.fromisoformat(min(known)[:10])
+        print(texts["again"].format(start=bookmark - timedelta(days=10)), flush=True)
+    else:
+        print(texts["first"], flush=True)
     before = pipeline.count_rows()
     try:
         for warning in pipeline.load(texts["loading"]):
             print(texts["warning"].format(warning=warning))
-        database = pipeline.build(texts["building"])
+        database = pipeline.build(texts["building"], write_demo_costs(FOLDER / "costs.csv"))
     except PipelineError as error:
         print(texts["failed"].format(error=error), file=sys.stderr)
         print(texts["log"].format(path=FOLDER), file=sys.stderr)
@@ -43,6 +54,14 @@ def main() -> int:
     print(texts["own"])
     print(texts["page"].format(address=pipeline.page.as_uri()))
     return 0
+
+
+def write_demo_costs(path: Path) -> Path:
+    """Write what the advertising of the local API's sites costs."""
+    today = datetime.now(MOSCOW).date()
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_costs(file, costs_of_days(1, today - timedelta(days=364), today, leads_per_day=60))
+    return path
 
 
 if __name__ == "__main__":

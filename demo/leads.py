@@ -12,6 +12,8 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from demo.pipeline import ROOT, STREAMS, WINDOW_DAYS, Pipeline, PipelineError, find_program
 from demo.texts import format_number, read_texts
 from sandbox.clock import MOSCOW
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOLDER = ROOT / "leads"
+#: What the models read of the file of costs.
+COST_COLUMNS = ("date", "campaign_id", "utm_source", "utm_medium", "utm_campaign", "clicks", "cost")
 NEEDED = ("api_token", "site_ids", "start_date")
 
 
@@ -41,9 +45,7 @@ def _make_page(texts: dict[str, str]) -> None:
     if missing := [name for name in NEEDED if not found.get(name, "").strip()]:
         names = ", ".join(f"TAP_CALLTOUCH_{name.upper()}" for name in missing)
         raise PipelineError(texts["missing"].format(names=names))
-    costs = os.environ.get("CALLTOUCH_COSTS")
-    if costs and not Path(costs).is_file():
-        raise PipelineError(texts["no_costs"].format(path=costs))
+    costs = _find_costs(texts)
     config = {"window_days": WINDOW_DAYS} | normalize(found, SETTINGS)
     # One id without brackets would end Meltano in a traceback.
     os.environ["TAP_CALLTOUCH_SITE_IDS"] = json.dumps(config["site_ids"])
@@ -60,7 +62,7 @@ def _make_page(texts: dict[str, str]) -> None:
     print(texts["api_calls"].format(count=format_number(count, texts)), flush=True)
     try:
         warnings = pipeline.load(texts["loading"])
-        database = pipeline.build(texts["building"])
+        database = pipeline.build(texts["building"], costs)
     except PipelineError as error:
         log = texts["log"].format(path=FOLDER)
         raise PipelineError(texts["failed"].format(error=error) + "\n" + log) from None
@@ -68,6 +70,19 @@ def _make_page(texts: dict[str, str]) -> None:
         print(texts["warning"].format(warning=warning))
     pipeline.write_page(database)
     print(texts["page"].format(address=pipeline.page.as_uri()))
+
+
+def _find_costs(texts: dict[str, str]) -> Path | None:
+    """Return the file of costs that the person names, if it can be read."""
+    name = os.environ.get("CALLTOUCH_COSTS")
+    if not name:
+        return None
+    if not Path(name).is_file():
+        raise PipelineError(texts["no_costs"].format(path=name))
+    columns = set(duckdb.read_csv(name).columns)
+    if missing := [column for column in COST_COLUMNS if column not in columns]:
+        raise PipelineError(texts["cost_columns"].format(path=name, names=", ".join(missing)))
+    return Path(name)
 
 
 def find_error() -> str:

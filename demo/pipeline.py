@@ -88,11 +88,12 @@ class Pipeline(NamedTuple):
             raise PipelineError(errors[-1] if errors else f"Meltano ended with {status}.")
         return list(dict.fromkeys(text for level, text in said if level == "warning"))
 
-    def build(self, heading: str) -> Path:
+    def build(self, heading: str, costs: Path | None = None) -> Path:
         """Make tables of the files with dbt, and return the path of the DuckDB file.
 
         Args:
             heading: What to print first; behind it comes the share that is done.
+            costs: A CSV of the costs of advertising.
 
         Raises:
             PipelineError: If dbt fails.
@@ -105,16 +106,19 @@ class Pipeline(NamedTuple):
         environment = os.environ | {name: str(path) for name, path in paths.items()}
         log = self.folder / "dbt.log"
         models = ["--project-dir", "transform", "--profiles-dir", "transform", "--target", "duckdb"]
+        if costs:
+            environment["CALLTOUCH_COSTS"] = str(costs.resolve())
+            models += ["--vars", "{calltouch_costs: calltouch.costs}"]
         command = [find_program("dbt"), "--no-use-colors", "build", *models]
         if _run(command, environment, log, heading, lambda: _share_done(log)):
             message = f"dbt failed, see {log}"
             raise PipelineError(message)
         return database
 
-    def write_page(self, database: Path) -> None:
-        """Write the page of the tables, in the person's language."""
+    def write_page(self, database: Path, chosen: str = "") -> None:
+        """Write the page of the tables, in a language or in the person's."""
         with duckdb.connect(database, read_only=True) as connection:
-            self.page.write_text(render(connection, language()), encoding="utf-8")
+            self.page.write_text(render(connection, chosen or language()), encoding="utf-8")
 
     def count_rows(self) -> int:
         """Return how many rows have been written into the files, by all runs."""

@@ -7,12 +7,9 @@ import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from demo.__main__ import API
 from demo.browser import open_browser
 from demo.pipeline import ROOT, Pipeline
-from demo.report.page import render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +30,7 @@ def main() -> int:
     pipeline.load("Rows loaded:")
     database = pipeline.build("Tables built with dbt:")
     for language, picture in PICTURES.items():
-        with duckdb.connect(database, read_only=True) as connection:
-            pipeline.page.write_text(render(connection, language), encoding="utf-8")
+        pipeline.write_page(database, language)
         take(pipeline.page, picture)
         print(picture)
     return 0
