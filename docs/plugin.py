@@ -61,7 +61,7 @@ def definition() -> dict[str, Any]:
     information = about()
     return {
         "capabilities": sorted(information["capabilities"]),
-        "description": "Call log and requests journal of call tracking (коллтрекинг: звонки, заявки)",
+        "description": "Call log and requests journal (коллтрекинг: звонки и заявки)",
         "domain_url": "https://www.calltouch.ru/",
         "executable": information["name"],
         "keywords": ["api", "call-tracking", "calltouch", "leads", "marketing", "meltano_sdk"],
