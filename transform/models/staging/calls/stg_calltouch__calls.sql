@@ -39,5 +39,7 @@ select
     {{- advertising() }}
     {{ integer_field('record."callbackInfo"', 'callbackRequestId') }} as callback_request_id,
     record."sipCallId" as sip_call_id,
-    record."callReferenceId" as call_reference_id
+    record."callReferenceId" as call_reference_id,
+    'https://api.calltouch.ru/calls-service/RestAPI/' || cast(record."siteId" as varchar)
+        || '/calls-diary/calls/' || cast(record."callId" as varchar) || '/download' as recording_url
 from {{ ref('base_calltouch__calls') }} as record
