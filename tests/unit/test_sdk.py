@@ -60,7 +60,10 @@ del _TapTests
 # Private names of the SDK.
 
 PACKAGE = Path(tap_calltouch.__file__).parent
-TREES = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.glob("*.py")}
+TREES = {
+    path.relative_to(PACKAGE).with_suffix(""): ast.parse(path.read_text(encoding="utf-8"))
+    for path in PACKAGE.rglob("*.py")
+}
 
 
 def is_private(name: str) -> bool:
@@ -131,7 +134,7 @@ def test_package_looks_up_no_private_name_but_its_own() -> None:
 
 def derived_classes() -> list[type]:
     """Return the package's classes that have a class of the SDK among their bases."""
-    names = [f"tap_calltouch.{path.stem}" for path in PACKAGE.glob("[!_]*.py")]
+    names = [".".join(("tap_calltouch", *path.parts)) for path in TREES if path.stem[0] != "_"]
     return [
         cls
         for module in map(import_module, names)
