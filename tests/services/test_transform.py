@@ -13,7 +13,6 @@ import clickhouse_connect
 import duckdb
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from sandbox import Journal, Sandbox
 from tests.support.clickhouse import clickhouse
@@ -88,17 +87,13 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
 
 
 def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[Query]:
-    uri = database.get_uri()
     config = {
         "sqlalchemy_url": database.get_uri(driver="psycopg2"),
         "default_target_schema": "tap_calltouch",
     }
     load_twice(path, journals, POSTGRES, config)
-    place = conninfo_to_dict(uri)
-    names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
-    environment = {name: str(place[key]) for name, key in names.items()}
-    build(path, "--target", "postgres", **environment)
-    with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
+    build(path, "--target", "postgres", **database.variables())
+    with psycopg.connect(database.get_uri(), options="-c search_path=calltouch") as connection:
         yield lambda query: connection.execute(query).fetchall()
 
 
