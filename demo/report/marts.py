@@ -18,9 +18,10 @@ AD_DAYS = 14
 QUERIES = {
     "days": """
         SELECT site_id AS site, day, source, medium, campaign,
-               calls, requests, target_leads AS target, orders, revenue
+               sum(calls) AS calls, sum(requests) AS requests, sum(target_leads) AS target,
+               sum(orders) AS orders, sum(revenue) AS revenue
         FROM calltouch__leads_by_day
-        ORDER BY ALL
+        GROUP BY ALL ORDER BY ALL
     """,
     "hours": """
         SELECT site_id AS site, created_on AS day, hour(created_at_local) AS hour,

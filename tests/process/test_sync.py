@@ -555,7 +555,9 @@ def test_log_says_once_what_did_not_fit_the_schema_and_what_is_new(
         assert text in unknown
     (removed,) = lines_with(run, "Values removed since they do not fit the schema: ")
     assert re.search(rf"\b{unfit} {len(run.records)}\b", removed)
-    (converted,) = lines_with(run, "Values converted since they do not fit the schema: ")
+    (converted,) = lines_with(run, "Values converted without loss, since they do not fit")
+    assert "| INFO " in converted
+    assert "| WARNING " in removed
     assert re.search(rf"\bmanager {len(run.records)}\b", converted)
     assert (len(run.records) == len(whole)) != fails
     assert secret not in run.stderr

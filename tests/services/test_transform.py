@@ -34,6 +34,19 @@ Query = Callable[[str], Rows]
 Check = Callable[[str, str, Rows], None]
 PLACEHOLDERS = {"", "<не указано>", "<не заполнено>", "(not set)", "(not provided)", "(none)"}
 SITES = [101, 202]
+PLACE = "site_id, day, source, medium, campaign"
+#: The channels of the sources and media that visits of the journals have.
+CHANNELS: dict[tuple[str | None, ...], str] = {
+    ("yandex", "cpc"): "cpc",
+    ("google", "cpc"): "cpc",
+    ("(direct)", None): "direct",
+    ("yandex", "organic"): "organic",
+    ("google", "organic"): "organic",
+    ("vk", "social"): "social",
+    ("2gis.ru", "referral"): "maps",
+    ("email", "newsletter"): "email",
+    ("Соцсети: Telegram", None): "social",
+}
 CALL_FLAGS = ("with_call_tags", "with_orders", "with_comments", "with_text", "with_callback_info")
 
 
@@ -383,7 +396,8 @@ def check_marts(journals: Journals, check: Check) -> None:
     )
     groups: dict[tuple[Any, ...], list[Lead]] = {}
     for lead in leads:
-        place = (lead.row["siteId"], lead.created.date(), *lead.traffic)
+        campaign = (lead.row["yandexDirect"] or {}).get("campaignId")
+        place = (lead.row["siteId"], lead.created.date(), *lead.traffic, channel_of(lead), campaign)
         groups.setdefault(place, []).append(lead)
     measures: list[tuple[str, Callable[[list[Lead]], Any]]] = [
         ("{}s", len),
@@ -396,7 +410,7 @@ def check_marts(journals: Journals, check: Check) -> None:
     columns = [name.format(kind).replace("lead_", "") for name, _ in measures for kind in kinds]
     check(
         "calltouch__leads_by_day",
-        ", ".join(["site_id, day, source, medium, campaign", *columns]),
+        ", ".join([f"{PLACE}, channel, yandex_direct_campaign_id", *columns]),
         [
             (
                 *place,
@@ -409,6 +423,15 @@ def check_marts(journals: Journals, check: Check) -> None:
             for place, group in groups.items()
         ],
     )
+
+
+def channel_of(lead: Lead) -> str:
+    """Return the channel of the traffic that the journals have."""
+    if not (lead.row.get("session") or lead.row.get("sessionId")):
+        if lead.kind == "request":
+            return "unknown"
+        return "maps" if lead.traffic[0] == "Карта 2ГИС" else "offline"
+    return CHANNELS[lead.traffic[:2]]
 
 
 def leads_of(journals: Journals) -> list[Lead]:
