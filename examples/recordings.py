@@ -8,7 +8,7 @@ CALLS is a file with a site id and a call id in each line, such as `101,2500001`
 `site_id` and `call_id` from `stg_calltouch__calls` writes them; without it, standard input is read.
 The token comes from the variable TAP_CALLTOUCH_API_TOKEN. A recording that is in the folder is not
 asked for again. The exit code is 1 if any could not be saved; run it again for those.
-"""
+"""  # noqa: INP001 - a script that stands alone
 
 from __future__ import annotations
 

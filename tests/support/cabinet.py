@@ -30,6 +30,11 @@ def queries(page: str = PAGE) -> list[tuple[str, str]]:
     ]
 
 
+def found(query: Callable[[str], Any]) -> list[tuple[str, int]]:
+    """Return what each query of the models finds, with its heading."""
+    return [(heading, query(sql)[0][0]) for heading, sql in queries() if heading != DELETED]
+
+
 def numbers(requests: Journal, calls: CallJournal) -> list[tuple[str, int]]:
     """Return what each query must find in the models, with its heading."""
     all_calls, all_requests = calls.records(SITE), requests.records(SITE)
