@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -225,3 +228,35 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="Base URL of the API, for a proxy or a test server.",
     ),
 ).to_dict()
+
+# What the SDK reads of a `batch_config`, but does not list.
+_BATCH_SIZE: dict[str, Any] = th.Property(
+    "batch_size",
+    th.IntegerType(minimum=1, maximum=sys.maxsize),
+    title="Batch Size",
+    description="The largest number of records in a batch file. Default: 10000.",
+).to_dict()
+_STORAGE_PARAMS: dict[str, Any] = th.Property(
+    "params",
+    th.ObjectType(),
+    title="Batch Storage Parameters",
+    description="Parameters of the file system that holds the batch files, as fsspec takes them.",
+).to_dict()
+
+
+def add_unlisted(schema: dict[str, Any]) -> None:
+    """Add to a schema with the SDK's settings what the SDK reads without listing it.
+
+    Args:
+        schema: JSON Schema of all settings, which is changed.
+    """
+    settings = schema["properties"]
+    for name, setting in EMIT_ACTIVATE_VERSION_CONFIG["properties"].items():
+        settings.setdefault(name, setting)
+    settings["batch_config"] = deepcopy(settings["batch_config"])  # which all taps share
+    batches = settings["batch_config"]["properties"]
+    # From 0.55 on, the SDK allows any text here and fails at the first record.
+    batches["encoding"]["properties"]["format"].setdefault("enum", ["jsonl", "parquet"])
+    batches |= {k: v for k, v in _BATCH_SIZE.items() if k not in batches}
+    storage = batches["storage"]["properties"]
+    storage |= {k: v for k, v in _STORAGE_PARAMS.items() if k not in storage}

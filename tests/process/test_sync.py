@@ -442,6 +442,27 @@ def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_pa
     records = [item for item in run.messages if item["type"] == "RECORD"]
     assert activated["stream"] == stream.name
     assert {record["version"] for record in records} == {activated["version"]}
+    assert "emit_activate_version_messages" not in run.stderr
+
+
+@pytest.mark.parametrize("in_environment", [False, True], ids=["file", "environment"])
+def test_the_text_false_tells_the_target_no_version(
+    tmp_path: Path, *, in_environment: bool
+) -> None:
+    catalog = REQUESTS.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    name = "emit_activate_version_messages"
+    with REQUESTS.sandbox() as sandbox:
+        run = run_tap(
+            config_for(sandbox, **({} if in_environment else {name: "false"})),
+            tmp_path,
+            catalog=catalog,
+            arguments=["--config", "ENV"] if in_environment else [],
+            environment={f"TAP_CALLTOUCH_{name.upper()}": "false"} if in_environment else {},
+        )
+    assert run.records
+    assert "ACTIVATE_VERSION" not in {message["type"] for message in run.messages}
 
 
 @each_stream

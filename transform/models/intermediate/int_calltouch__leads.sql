@@ -22,7 +22,6 @@
     'duration_seconds': ('duration_seconds', null_of(number)),
     'waiting_seconds': ('waiting_seconds', null_of(number)),
     'dialled_number': ('phone_number', null_of(text)),
-    'pool_type': ('pool_type', null_of(text)),
     'is_offline': ('coalesce(session_id, visitor_id) is null and entry_url is null', 'false'),
 } -%}
 {%- for journal in var('calltouch_journals') %}
