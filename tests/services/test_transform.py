@@ -75,8 +75,7 @@ def make_journals() -> Journals:
     # The sum of an order may stand in one of the journals only.
     shared = next(row for row in calls.records(202) if orders_of(row) & orders_in(requests))
     shared["orders"][0]["plannedAmount"] = shared["orders"][0]["completedAmount"] = None
-    # The last call is not over yet.
-    calls.records(101)[-1].update(callphase="callconnected", source="<не заполнено>")
+    calls.records(101)[-1]["callphase"] = "callconnected"  # it is not over yet
     return Journals(requests, calls)
 
 
