@@ -86,6 +86,13 @@ class JournalStream(Stream):
         return Scope.of(self.config)
 
     @property
+    def columns(self) -> set[str] | None:
+        """The columns that the stream or its catalog has; None if the catalog allows any."""
+        if self.effective_schema.get("additionalProperties"):
+            return None
+        return {*self.schema["properties"], *self.effective_schema["properties"]}
+
+    @property
     @override
     def partitions(self) -> list[dict[str, Any]] | None:
         """One for each site, from the settings alone; the SDK would take them from the state."""

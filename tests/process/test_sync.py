@@ -660,7 +660,7 @@ def test_connection_test_without_sites_leaves_calls_out(tmp_path: Path) -> None:
         run = run_tap(config_for(sandbox, site_ids=None), tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["requests"]
-    assert len(lines_with(run, "INFO", "Stream calls is left out: it needs `site_ids`")) == 1
+    assert len(lines_with(run, "WARNING", "No calls are loaded: the stream needs `site_ids`")) == 1
 
 
 def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None:
