@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -85,6 +87,40 @@ def test_every_record_comes_out_once_and_fits_the_schema(stream: Stream, tmp_pat
     (schema,) = [item for item in run.messages if item["type"] == "SCHEMA"]
     assert (schema["stream"], schema["key_properties"]) == (stream.name, ["siteId", stream.key])
     assert schema["bookmark_properties"] == [stream.instant]
+
+
+@each_stream
+def test_shapes_that_only_clients_declare_lose_nothing(stream: Stream, tmp_path: Path) -> None:
+    runs = []
+    with stream.sandbox(sites=(101,)) as sandbox:
+        for varied in (False, True):
+            sandbox.variants = varied
+            folder = tmp_path / str(varied)
+            folder.mkdir()
+            runs.append(stream.run(sandbox, folder, **ALL_FLAGS))
+    usual, varied_run = runs
+    assert [run.returncode for run in runs] == [0, 0]
+    assert list(map(in_one_shape, varied_run.records)) == list(map(in_one_shape, usual.records))
+    (converted,) = lines_with(varied_run, "INFO", "Values converted without loss")
+    expected = {"attrs", "mapVisits[].ctGlobalId"}
+    expected |= {"orders[].plannedAmount"} if stream is CALLS else {"session.attrs", "ctGlobalId"}
+    assert expected <= set(re.findall(r"([\w.\[\]]+) \d+(?:,|$)", converted))
+    assert not lines_with(varied_run, "WARNING")
+
+
+def in_one_shape(record: Record) -> Record:
+    """Return a record with what comes in two shapes in one of them."""
+    shaped = copy.deepcopy(record)
+    for order in shaped["orders"]:
+        for name in ("plannedAmount", "completedAmount"):
+            order[name] = order.get(name) and Decimal(order[name])
+    for comment in shaped["comments"]:
+        comment["lead"] = comment.pop("callId", None) or comment.pop("requestId", None)
+        comment.pop("requestId", None)
+    for place, tag in enumerate(shaped.get("additionalTags", [])):
+        if tag.startswith("{"):
+            shaped["additionalTags"][place] = "{name}={value}".format(**json.loads(tag))
+    return shaped
 
 
 @each_stream
