@@ -53,6 +53,11 @@ def _arguments() -> argparse.Namespace:
         metavar="N",
         help="API calls that an address may make",
     )
+    parser.add_argument(
+        "--variants",
+        action="store_true",
+        help="every tenth record in the other shapes that typed clients declare",
+    )
     parser.add_argument("--token", default=Sandbox.token, help="the only one that is valid")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     return parser.parse_args()
@@ -75,6 +80,7 @@ def main() -> int:
         per_second=options.per_second,
         now=lambda: min(datetime.now(timezone.utc), last_instant),
         ads_come_later=True,
+        variants=options.variants,
     )
     with sandbox:
         return _run(

@@ -75,6 +75,9 @@ REFUSALS = {
     "BATCH files hold one stream": "A file is of one stream, and maps make several of this.",
     "is required for BATCH files": "Half a `batch_config` is a mistake. From 0.55 on, a plain tap "
     "ignores one without an encoding, and writes to a temporary folder without a storage.",
+    "`stream_maps` names the stream|drops the column|has no option": "A name in `stream_maps` that "
+    "matches nothing is a mistake. A plain tap would write what it was meant to change or drop.",
+    "There is nothing to load|selects no stream": "A run that can load nothing is a mistake.",
     "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
 }
 
