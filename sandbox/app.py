@@ -11,23 +11,26 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sandbox import recordings
 from sandbox.call_contract import CALLS
 from sandbox.clock import MOSCOW
 from sandbox.contract import BadQueryError, Contract
 from sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
 from sandbox.journal import CallJournal, Records
 from sandbox.request_contract import REQUESTS
+from sandbox.variants import vary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from sandbox.faults import Call, Fault
-    from sandbox.generator import Record
     from sandbox.journal import Journal
+    from sandbox.leads import Record
 
 BASE = "/calls-service/RestAPI"
 HTML = "text/html;charset=UTF-8"
+AUDIO = "audio/mpeg"
 _HELP = "/help/"
 _ADS = ("yandexDirect", "googleAdWords")
 _PAGING = (("page", "1"), ("limit", "1000"))
@@ -78,6 +81,7 @@ class Api:
         row_limit: An answer of more rows becomes a server error.
         row_cap: How many rows a query finds at most, without a word about the others.
         now: The present: later records do not exist yet; None to serve them all.
+        variants: Whether some records come in the other shapes that typed clients declare.
         ads_come_later: Whether the ids of the present day's advertisements come the next day.
         ignore_site: Whether the site has no effect.
         ignore_dates: Whether the period has no effect.
@@ -95,6 +99,7 @@ class Api:
     row_limit: int | None = None
     row_cap: int | None = None
     now: datetime | Callable[[], datetime] | None = None
+    variants: bool = False
     ads_come_later: bool = False
     ignore_site: bool = False
     ignore_dates: bool = False
@@ -114,19 +119,22 @@ class Api:
             answer = _encode(fault, *self._result(call, fault))
         call.rows = answer.rows
         accepted = call.headers.get("Accept-Encoding", "")
-        if self.gzip and "gzip" in accepted and answer.body:
+        plain = not answer.body or answer.headers["Content-Type"] == AUDIO
+        if self.gzip and "gzip" in accepted and not plain:
             answer.body = gzip.compress(answer.body, 1, mtime=0)
             answer.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return answer
 
     def _result(self, call: Call, fault: Fault | None) -> tuple[int, Any]:
-        """Return a status and a JSON value; a text stands for a page of HTML."""
+        """Return a status and a JSON value; a text stands for a page of HTML, bytes for a sound."""
         if call.params.get("clientApiId") != self.token:
             return 403, {"message": "Неверный токен доступа clientApiId"}
         path = call.path.removeprefix(BASE)
         if match := REQUESTS.path.fullmatch(path):
             number = match["number"]
             status, result = self._request(number) if number else self._requests(call.params)
+        elif match := recordings.PATH.fullmatch(path):
+            status, result = self._recording(match["site"], match["call"])
         else:
             site = path.split("/")[1]
             status, result = self._calls(site, call.params, fault)
@@ -186,6 +194,15 @@ class Api:
             "records": page,
         }
 
+    def _recording(self, site: str, number: str) -> tuple[int, Any]:
+        if not self._knows(site):
+            return 200, HELP_PAGE
+        call = self.call_journal.find(int(site), number)
+        if call is None or not self._exists(CALLS, call):
+            return 404, {"message": f"Звонок {number} не найден"}
+        sound = recordings.recording(call)
+        return (404, {"message": "Запись разговора не найдена"}) if sound is None else (200, sound)
+
     def _newest_calls(self, site: str, params: Mapping[str, str]) -> list[Record]:
         rows = self._select(CALLS, self.call_journal, params, site)
         return sorted(rows, key=self.call_journal.creation, reverse=True)[: self.row_cap]
@@ -230,7 +247,7 @@ class Api:
             midnight = now.astimezone(MOSCOW).replace(hour=0, minute=0, second=0, microsecond=0)
             if instant >= midnight.timestamp():
                 shown |= dict.fromkeys(_ADS)
-        return shown
+        return vary(shown) if self.variants else shown
 
     def _charge(self) -> bool:
         with self._points_lock:
@@ -253,6 +270,8 @@ def _encode(fault: Fault | None, status: int, result: Any) -> Answer:
     """Pack an answer; a fault may spoil a good one on the way."""
     if isinstance(result, str):
         return Answer(status, result.encode(), {"Content-Type": HTML})
+    if isinstance(result, bytes):
+        return Answer(status, result, {"Content-Type": AUDIO})
     kind = fault.kind if fault and status == 200 else None
     options = fault.options if fault else {}
     if kind == "change":
@@ -292,9 +311,9 @@ def _count_rows(result: Any) -> int | None:
 
 
 def answer_elsewhere(path: str) -> Answer | None:
-    """Return the answer to a path that is of no journal; None if it is of one."""
-    for contract in (REQUESTS, CALLS):
-        if path.startswith(BASE) and contract.path.fullmatch(path.removeprefix(BASE)):
+    """Return the answer to a path that the API does not have; None if it has it."""
+    for known in (REQUESTS.path, CALLS.path, recordings.PATH):
+        if path.startswith(BASE) and known.fullmatch(path.removeprefix(BASE)):
             return None
     if path == _HELP:
         return Answer(200, HELP_PAGE.encode(), {"Content-Type": HTML})

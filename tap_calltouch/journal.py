@@ -27,7 +27,7 @@ from tap_calltouch.config.files import InputError
 from tap_calltouch.instants import DAY, format_instant, next_bookmark, parse_instant, to_instant
 from tap_calltouch.output.batches import write_files
 from tap_calltouch.output.maps import RecordMapper
-from tap_calltouch.output.progress import Progress, format_rows
+from tap_calltouch.output.progress import Progress, count, format_rows
 from tap_calltouch.records.cleaning import UnusableRecordError
 from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
@@ -126,6 +126,13 @@ class JournalStream(Stream):
     def is_possible(self) -> bool:
         """Whether the settings say enough to ask for this journal."""
         return self.journal.is_possible(self.config["site_ids"], self.config["request_numbers"])
+
+    @property
+    def columns(self) -> set[str] | None:
+        """The columns that the stream or its catalog has; None if the catalog allows any."""
+        if self.effective_schema.get("additionalProperties"):
+            return None
+        return {*self.schema["properties"], *self.effective_schema["properties"]}
 
     @property
     @override
@@ -248,8 +255,8 @@ class JournalStream(Stream):
                 self._warn(f"{site.label}: nothing to load from {start} to {end} ({reason}).")
             is_now = to_instant(end, self._settings.zone) > self._started
             dates = f"from {start} to {'now' if is_now else end} ({reason})"
-            days = self._settings.window.days
-            self.log("%s: %s windows of up to %s days %s", site.label, number, days, dates)
+            windows, longest = count(number, "window"), count(self._settings.window.days, "day")
+            self.log("%s: %s of up to %s %s", site.label, windows, longest, dates)
         return plan
 
     def _by_date(self, plan: Plan, length: Callable[[], timedelta]) -> Iterator[Delivery]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api.extents import OLDEST_TIMESTAMP
+from tap_calltouch.output.progress import count
 from tap_calltouch.records.cleaning import UnusableRecordError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class WindowFilter:
         timestamps = sorted(timestamp for (*_, timestamp), _ in decoder.records(answer.arrays()))
         return (
             f"{self._label}: the records are dated from {timestamps[0]} to {timestamps[-1]}, "
-            "before Calltouch was. The API seems to count in another unit now."
+            "before Calltouch existed. The API seems to count in another unit now."
         )
 
 
@@ -127,6 +128,7 @@ def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: 
     filled = [name for name in parts if any(record.get(name) for record in records)]
     empty = [name for name in parts if name not in filled]
     return (
-        f"{len(records)} records came{dated}. Filled in some: {', '.join(filled) or 'none'}. "
+        f"{count(len(records), 'record')} received{dated}. "
+        f"Filled in some: {', '.join(filled) or 'none'}. "
         f"Empty in all: {', '.join(empty) or 'none'}"
     )

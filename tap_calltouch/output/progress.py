@@ -55,10 +55,16 @@ class Progress:
     def summary(self) -> str:
         """Return the line for the end."""
         seconds = self._clock() - self._began
-        return f"{self._done} windows, {format_rows(self._rows)}, in {seconds:.1f} s"
+        return f"{count(self._done, 'window')}, {format_rows(self._rows)}, in {seconds:.1f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words, such as `1 window` or `2 windows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_rows(rows: Counter[str]) -> str:
     """Return in words what became of rows; `written` counts those that were."""
     left_out = [f"{number} left out ({why})" for why, number in rows.items() if why != "written"]
-    return ", ".join([f"{sum(rows.values())} rows came, {rows['written']} written", *left_out])
+    received = count(sum(rows.values()), "row")
+    return ", ".join([f"{received} received, {rows['written']} written", *left_out])

@@ -73,7 +73,7 @@ class Drift:
         if self.unknown:
             fields = sorted((plain_name(name), kind) for name, kind in self.unknown.items())
             listed = ", ".join(dict.fromkeys(f"{name} ({kind})" for name, kind in fields))
-            yield WARNING, f"Fields that the schema does not know, please report them: {listed}"
+            yield WARNING, f"Unknown fields (please report them): {listed}"
 
 
 def _unknown_fields(value: Any, schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -239,8 +239,8 @@ def test_dates_in_another_unit_are_one_error_that_shows_them(
         Filter(**settings).read(answer)
     assert str(raised.value) == (
         "Site, window 2024-01-08 to 2024-01-14: the records are dated from "
-        "1970-01-20T17:31:40.800+00:00 to 1970-01-20T17:33:07.200+00:00, before Calltouch was. The "
-        "API seems to count in another unit now."
+        "1970-01-20T17:31:40.800+00:00 to 1970-01-20T17:33:07.200+00:00, before Calltouch existed. "
+        "The API seems to count in another unit now."
     )
 
 
@@ -274,7 +274,7 @@ SCHEMA = {
     [
         pytest.param(
             [{"date": "2024-01-02", "orders": [], "client": {"fio": "x"}, "attrs": {}}],
-            "1 records came, from 2024-01-02 to 2024-01-02. Filled in some: client. "
+            "1 record received, from 2024-01-02 to 2024-01-02. Filled in some: client. "
             "Empty in all: orders, attrs",
             id="one",
         ),
@@ -283,13 +283,13 @@ SCHEMA = {
                 {"date": "2024-01-02", "orders": [1], "client": None},
                 {"date": "2024-01-01", "client": {"fio": "x"}, "attrs": {"a": "b"}},
             ],
-            "2 records came, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, attrs. "
+            "2 records received, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, attrs. "
             "Empty in all: none",
             id="all filled",
         ),
         pytest.param(
             [{"subject": "x"}],
-            "1 records came. Filled in some: none. Empty in all: orders, client, attrs",
+            "1 record received. Filled in some: none. Empty in all: orders, client, attrs",
             id="the date is not selected",
         ),
     ],
