@@ -6,12 +6,14 @@ import json
 import math
 import sys
 from contextlib import suppress
+from threading import Lock
 from typing import Any
 
 import msgspec
 
 _MAX_NESTING = 10_000
 _MAX_DIGITS = 1000
+_RAISED_LIMIT = Lock()  # the limit of recursion is that of all threads
 
 
 def _parse_integer(digits: str) -> float:
@@ -31,9 +33,10 @@ def decode_leniently(raw: bytes) -> Any:
     """
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(raw)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _MAX_NESTING))
-    try:
-        return _decode(raw.decode("utf-8", "surrogateescape"))
-    finally:
-        sys.setrecursionlimit(limit)
+    with _RAISED_LIMIT:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, _MAX_NESTING))
+        try:
+            return _decode(raw.decode("utf-8", "surrogateescape"))
+        finally:
+            sys.setrecursionlimit(limit)
