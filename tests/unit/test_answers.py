@@ -25,9 +25,13 @@ from tap_calltouch.api.answers import (
 )
 from tap_calltouch.api.blocks import Block
 from tap_calltouch.api.errors import (
+    EmptyAnswerError,
+    ForbiddenError,
     HeavyAnswerError,
     NotFoundError,
     QuotaExhaustedError,
+    RejectedError,
+    SiteError,
     labelled,
     quote_message,
 )
@@ -208,7 +212,8 @@ def test_page_that_is_nested_too_deeply_is_whole_or_one_sentence(opening: str, d
 
 # Errors.
 
-FATAL, RETRIABLE, HEAVY = FatalAPIError, RetriableAPIError, HeavyAnswerError
+FATAL, SITE, FORBIDDEN = FatalAPIError, SiteError, ForbiddenError
+HEAVY, REJECTED, EMPTY = HeavyAnswerError, RejectedError, EmptyAnswerError
 NOT_FOUND, QUOTA = NotFoundError, QuotaExhaustedError
 
 
@@ -223,11 +228,11 @@ def message(text: str) -> str:
         pytest.param(200, REAL_ERROR, HEAVY, "answered 200: При обработке", id="the real error"),
         pytest.param(500, REAL_ERROR, HEAVY, "answered 500: При обработке", id="the same as 500"),
         pytest.param(200, '{"errorCode": 503, "message": "x"}', HEAVY, "200: x", id="a number"),
-        pytest.param(200, message("Нет доступа"), FATAL, "200: Нет доступа", id="200 message"),
+        pytest.param(200, message("Нет доступа"), SITE, "200: Нет доступа", id="200 message"),
         pytest.param(
             200,
             '{"data": {"apiErrorData": {"errorCode": 10007, "errorMessage": "Плохой формат"}}}',
-            FATAL,
+            SITE,
             "200: Плохой формат",
             id="apiErrorData",
         ),
@@ -235,53 +240,60 @@ def message(text: str) -> str:
             400,
             '{"data": {"validationErrorData": {"violations": '
             '[{"message": "dateFrom"}, {"message": "dateTo"}]}}}',
-            FATAL,
+            SITE,
             "400: dateFrom; dateTo",
             id="validationErrorData",
         ),
         pytest.param(200, "{}", NOT_FOUND, "200: {}", id="empty object"),
         pytest.param(
-            200, '{"x": [1]}', FATAL, "200: an object with the keys x", id="unknown object"
+            200, '{"x": [1]}', SITE, "200: an object with the keys x", id="unknown object"
         ),
-        pytest.param(200, '{"data": [1], "b": 2}', FATAL, "with the keys data, b.", id="data"),
-        pytest.param(200, '{"message": 5}', FATAL, "the keys message.", id="no text"),
-        pytest.param(200, '{"requestId": 1}', FATAL, "the keys requestId.", id="one request"),
+        pytest.param(200, '{"data": [1], "b": 2}', SITE, "with the keys data, b.", id="data"),
+        pytest.param(200, '{"message": 5}', SITE, "the keys message.", id="no text"),
+        pytest.param(200, '{"requestId": 1}', SITE, "the keys requestId.", id="one request"),
         # What is not JSON, or no array and no object.
-        pytest.param(200, "", HEAVY, "200: nothing", id="empty"),
-        pytest.param(200, " \n", HEAVY, "200: nothing", id="white space"),
+        pytest.param(200, "", EMPTY, "200: nothing", id="empty"),
+        pytest.param(200, " \n", EMPTY, "200: nothing", id="white space"),
         pytest.param(200, "null", NOT_FOUND, "200: null", id="null"),
-        pytest.param(200, '"no"', FATAL, '200: "no"', id="a text"),
-        pytest.param(200, "5", FATAL, "200: 5", id="a number only"),
+        pytest.param(200, '"no"', SITE, "200: a text.", id="a text"),
+        pytest.param(200, "5", SITE, "200: a text.", id="a number only"),
         pytest.param(200, '[{"requestId": 1}', HEAVY, "the answer is cut short", id="cut short"),
         pytest.param(200, "[", HEAVY, "the answer is cut short", id="cut at once"),
         pytest.param(200, '[{"requestId": 1}] x', HEAVY, "is cut short", id="garbage behind"),
         pytest.param(200, '{"requestId": 1', HEAVY, "200: broken JSON", id="half an object"),
-        pytest.param(200, b"\xff\xfe", FATAL, "200: \ufffd\ufffd", id="no text at all"),
-        pytest.param(200, "<html>x</html>", FATAL, "200: an HTML page", id="HTML"),
+        pytest.param(200, b"\xff\xfe", SITE, "200: a text.", id="no text at all"),
+        pytest.param(200, "<html>x</html>", SITE, "200: an HTML page", id="HTML"),
         pytest.param(502, "<html>x</html>", HEAVY, "502: an HTML page", id="HTML of a proxy"),
         pytest.param(200, "[" * 5000 + " ", HEAVY, "is cut short", id="deep"),
         pytest.param(200, '{"a":' * 5000, HEAVY, "200: broken JSON", id="deep object"),
-        pytest.param(200, "Error [7]", FATAL, "200: Error [7]", id="text with brackets"),
-        pytest.param(200, '{"message": "a\x01b"}', FATAL, "200: a\x01b", id="control character"),
-        pytest.param(204, "", HEAVY, "204: nothing", id="204"),
-        pytest.param(200, "\ufeff", HEAVY, "200: nothing", id="BOM only"),
+        pytest.param(200, "Error [7]", SITE, "200: a text.", id="text with brackets"),
+        pytest.param(200, '{"message": "a\x01b"}', SITE, "200: a\\x01b", id="control character"),
+        pytest.param(204, "", EMPTY, "204: nothing", id="204"),
+        pytest.param(200, "\ufeff", EMPTY, "200: nothing", id="BOM only"),
         # Statuses.
-        pytest.param(401, message("no"), FATAL, "no. Check `api_token` and `site_ids`.", id="401"),
-        pytest.param(403, message("Нет прав."), FATAL, "Нет прав. Check `api_token`", id="403"),
-        pytest.param(403, "", FATAL, "403: nothing. Check `api_token`", id="403 without a body"),
+        pytest.param(401, message("no"), FATAL, "no. Check `api_token`.", id="401"),
+        pytest.param(400, message("Неверный токен"), FATAL, "Check `api_token`.", id="token"),
+        pytest.param(403, message("Нет прав."), FORBIDDEN, "Нет прав. Check `api_token`", id="403"),
+        pytest.param(
+            403, "", FORBIDDEN, "403: nothing. Check `api_token`", id="403 without a body"
+        ),
         pytest.param(404, message("x"), NOT_FOUND, "404: x", id="404"),
         pytest.param(400, message("Заявка не найдена"), NOT_FOUND, "400: Заявка", id="not found"),
         pytest.param(200, message("Не существует"), NOT_FOUND, "200: Не", id="does not exist"),
-        pytest.param(400, message("x"), FATAL, "400: x", id="400"),
-        pytest.param(405, "[]", FATAL, "405: an array", id="an array with another status"),
+        pytest.param(400, message("x"), SITE, "400: x", id="400"),
+        pytest.param(405, "[]", SITE, "405: an array", id="an array with another status"),
         pytest.param(500, "[]", HEAVY, "500: an array", id="an array with 500"),
-        pytest.param(202, "[]", FATAL, "202: an array", id="an array with 202"),
-        pytest.param(429, "", RETRIABLE, "429: nothing", id="429"),
+        pytest.param(202, "[]", SITE, "202: an array", id="an array with 202"),
+        pytest.param(429, "", REJECTED, "429: nothing", id="429"),
         pytest.param(500, "", HEAVY, "500: nothing", id="500"),
         pytest.param(503, message("x"), HEAVY, "503: x", id="503"),
-        pytest.param(301, "", FATAL, "a redirect, which is not followed", id="301"),
-        pytest.param(302, "<html>", FATAL, "Check `api_url`.", id="302"),
-        pytest.param(308, message("x"), FATAL, "a redirect, which is not followed", id="308"),
+        *(
+            pytest.param(status, "", HEAVY, f"{status}: nothing", id=str(status))
+            for status in (408, 420, 423, 425, 449, 460, 499)
+        ),
+        pytest.param(301, "", SITE, "a redirect, which is not followed", id="301"),
+        pytest.param(302, "<html>", SITE, "Check `api_url`.", id="302"),
+        pytest.param(308, message("x"), SITE, "a redirect, which is not followed", id="308"),
         # Points.
         pytest.param(429, message("Баллы закончились"), QUOTA, "429: Баллы", id="баллы"),
         pytest.param(403, message("Превышен суточный лимит"), QUOTA, "403", id="суточный"),
@@ -301,10 +313,10 @@ def message(text: str) -> str:
         pytest.param(429, "Суточный лимит", QUOTA, "429: Суточный лимит", id="plain text"),
         # No points.
         pytest.param(
-            429, message("Не более 5 запросов в секунду"), RETRIABLE, "429", id="в секунду"
+            429, message("Не более 5 запросов в секунду"), REJECTED, "429", id="в секунду"
         ),
         pytest.param(
-            429, message("Quota: 5 requests per second"), RETRIABLE, "429", id="per second"
+            429, message("Quota: 5 requests per second"), REJECTED, "429", id="per second"
         ),
         pytest.param(500, message("endpoint disappointed"), HEAVY, "500", id="within a word"),
     ],
@@ -327,10 +339,10 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
         pytest.param(200, "{}", NOT_FOUND, id="empty object"),
         pytest.param(404, "", NOT_FOUND, id="404"),
         pytest.param(200, message("Заявка не найдена"), NOT_FOUND, id="message"),
-        pytest.param(200, message("x"), FATAL, id="another message"),
+        pytest.param(200, message("x"), SITE, id="another message"),
         pytest.param(200, REAL_ERROR, HEAVY, id="the real error"),
-        pytest.param(200, '"text"', FATAL, id="a text"),
-        pytest.param(200, '"requestId"', FATAL, id="a text like a key"),
+        pytest.param(200, '"text"', SITE, id="a text"),
+        pytest.param(200, '"requestId"', SITE, id="a text like a key"),
         pytest.param(200, '{"requestId": 1', HEAVY, id="half a record"),
         pytest.param(200, '[{"requestId": 1', HEAVY, id="half an array"),
         pytest.param(200, '[{"requestId": 1},}]', HEAVY, id="a broken array"),
@@ -390,7 +402,7 @@ ARRAY = '[{"requestId": 1, "comments": [], "orders": [{"sum": "1"}]}, {"requestI
 )
 def test_answer_that_is_cut_anywhere_is_tried_again(content: str, expected: Expected) -> None:
     for place in range(len(content)):
-        with pytest.raises(HeavyAnswerError, match=r"cut short|broken JSON|nothing|an array"):
+        with pytest.raises((HEAVY, EMPTY), match=r"cut short|broken JSON|nothing|an array"):
             read(200, content[:place], expected)
 
 
