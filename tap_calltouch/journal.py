@@ -18,7 +18,14 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from typing_extensions import override
 
 from tap_calltouch.api.errors import QuotaExhaustedError, SiteError
-from tap_calltouch.api.extents import Extent, dates_near, plan_extent, plan_sample, wanted_dates
+from tap_calltouch.api.extents import (
+    Extent,
+    check_clock,
+    dates_near,
+    plan_extent,
+    plan_sample,
+    wanted_dates,
+)
 from tap_calltouch.api.fetching import Fetcher
 from tap_calltouch.api.prefetch import prefetch
 from tap_calltouch.api.query import Site
@@ -236,6 +243,7 @@ class JournalStream(Stream):
                 self.log("Stream %s: %s", self.name, line, level=level)
 
     def _plan(self, fetcher: Fetcher) -> Plan:
+        check_clock(self._settings, self._started)
         sites = []
         for site in [self._site(part.get("siteId")) for part in self.partitions or [{}]]:
             if self._failures.is_exhausted(site):

@@ -59,11 +59,7 @@ def plan_extent(
         The extent. An incremental one starts at local midnight `lookback_days` before the
         bookmark, but not before the user's start. Today is asked for whole, unless the user's end
         is over.
-
-    Raises:
-        FatalAPIError: If the start lies more than a day ahead, or the clock is wrong.
     """
-    _check_clock(settings, now)
     start, reason = settings.start, "no bookmark" if is_incremental else "full table"
     if is_incremental and bookmark:
         days = settings.lookback_days
@@ -80,7 +76,6 @@ def plan_sample(settings: Settings, now: datetime) -> Extent:
     It is the last wanted day that is over, if there is one, since it is the likeliest to hold
     records.
     """
-    _check_clock(settings, now)
     start, end, zone = settings.start, _end(settings, now), settings.zone
     today = to_instant(midnight_of(now, zone), zone)
     if end > now and start < today:
@@ -88,7 +83,12 @@ def plan_sample(settings: Settings, now: datetime) -> Extent:
     return Extent(*wall_period(max(start, end - DAY), end, zone), "a test of one day")
 
 
-def _check_clock(settings: Settings, now: datetime) -> None:
+def check_clock(settings: Settings, now: datetime) -> None:
+    """Check that there can be anything to load.
+
+    Raises:
+        FatalAPIError: If the clock was never set, or the start lies more than a day ahead.
+    """
     if now.year < _FIRST_YEAR:
         msg = f"The clock of this machine says {now:%Y-%m-%d %H:%M} UTC. Set it first."
         raise FatalAPIError(msg)
