@@ -1,64 +1,98 @@
-"""What the page knows: each table is one query of the marts, with the site and the day of each row.
+"""What the page knows: one row for each lead, without anything that names a person.
 
 The page sums these rows by its filters, so they hold no means and no shares.
 """
 
 from __future__ import annotations
 
-from datetime import date
+import base64
+import gzip
+import json
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+import duckdb
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-#: Days of which the page shows how complete the ids of ads are.
-AD_DAYS = 14
-
-QUERIES = {
-    "days": """
-        SELECT site_id AS site, day, source, medium, campaign,
-               calls, requests, target_leads AS target, orders, revenue
-        FROM calltouch__leads_by_day
-        ORDER BY ALL
-    """,
-    "hours": """
-        SELECT site_id AS site, created_on AS day, hour(created_at_local) AS hour,
-               count(*) AS leads
-        FROM calltouch__leads
-        GROUP BY ALL ORDER BY ALL
-    """,
-    # Whoever came once came from one source.
-    "paths": """
-        SELECT site_id AS site, created_on AS day, first_source AS first, last_source AS last,
-               count(*) AS leads
-        FROM calltouch__leads
-        WHERE visits > 1
-        GROUP BY ALL ORDER BY ALL
-    """,
-    # The leads that should have the id of an ad are those from where others have one.
-    "ads": f"""
-        WITH advertising AS (
-            SELECT DISTINCT source, medium FROM calltouch__leads
-            WHERE yandex_direct_ad_id IS NOT NULL OR google_ads_creative_id IS NOT NULL
-        )
-        SELECT site_id AS site, created_on AS day, count(*) AS leads,
-               count(coalesce(yandex_direct_ad_id, google_ads_creative_id)) AS identified
-        FROM calltouch__leads AS lead
-        WHERE created_on > (SELECT max(created_on) FROM calltouch__leads) - {AD_DAYS}
-            AND EXISTS (
-                FROM advertising
-                WHERE advertising.source IS NOT DISTINCT FROM lead.source
-                    AND advertising.medium IS NOT DISTINCT FROM lead.medium
-            )
-        GROUP BY ALL ORDER BY ALL
-    """,
-}
+#: Leads of an hour are ordered by their values, so that nothing tells which came first.
+LEADS = """
+    WITH advertising AS (
+        SELECT DISTINCT source, medium, true AS known FROM calltouch__leads
+        WHERE yandex_direct_ad_id IS NOT NULL OR google_ads_creative_id IS NOT NULL
+    )
+    SELECT site_id::VARCHAR AS site, created_on AS day, hour(created_at_local) AS hour,
+           lead_type AS type, lead.source, lead.medium, utm_campaign AS campaign, city,
+           coalesce(is_target, false)::INT AS target,
+           coalesce(is_unique_target, false)::INT AS uniqueTarget,
+           orders, revenue, visits, first_source AS first, last_source AS last,
+           -- Whether the lead has the id of its ad, if it comes from where others have one.
+           if(known, coalesce(yandex_direct_ad_id, google_ads_creative_id) IS NOT NULL, NULL)::INT
+               AS ad
+    FROM calltouch__leads AS lead
+    LEFT JOIN advertising ON advertising.source IS NOT DISTINCT FROM lead.source
+        AND advertising.medium IS NOT DISTINCT FROM lead.medium
+    ORDER BY ALL
+"""
+LOADED = """
+    SELECT site_id::VARCHAR, lead_type, bool_or(lead_type = 'request' OR orders > 0),
+           bool_or(visits > 0)
+    FROM calltouch__leads GROUP BY ALL
+"""
+SITES = "SELECT site_id::VARCHAR, mode(site_name) FROM stg_calltouch__calls GROUP BY ALL"
+PERIOD = """
+    SELECT min(created_on), max(created_at_local),
+           max_by(created_at_local, created_at) - max(created_at)
+    FROM calltouch__leads
+"""
 
 
-def read_tables(database: DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """Return the tables as the page reads them, by name and column."""
-    return {name: _columns(database, query) for name, query in QUERIES.items()}
+def read_marts(database: DuckDBPyConnection, loaded_until: datetime | None) -> dict[str, Any]:
+    """Return what the page knows, as JSON has it.
+
+    Args:
+        database: Where dbt built the marts.
+        loaded_until: The instant, with its zone, before which all leads are loaded. If it is not
+            known, the day of the newest lead counts as unfinished.
+    """
+    return {
+        "leads": _pack(_columns(database, LEADS)),
+        "period": _period(database, loaded_until),
+        "loaded": {
+            f"{site} {kind}": {"orders": orders, "visits": visits}
+            for site, kind, orders, visits in database.execute(LOADED).fetchall()
+        },
+        "sites": _site_names(database),
+    }
+
+
+def _period(
+    database: DuckDBPyConnection, loaded_until: datetime | None
+) -> dict[str, str | None] | None:
+    """Return the first day, the last whole day and how new the leads are, in the marts' zone."""
+    first, newest, offset = database.execute(PERIOD).fetchone() or (None, None, None)
+    if first is None:
+        return None
+    if loaded_until:
+        loaded_until = loaded_until.astimezone(timezone.utc).replace(tzinfo=None) + offset
+    whole = (loaded_until or newest).date() - timedelta(days=1)
+    return {
+        "first": first.isoformat(),
+        "last": max(first, whole).isoformat(),
+        "newest": newest.isoformat(timespec="minutes"),
+        "loadedUntil": loaded_until.isoformat(timespec="minutes") if loaded_until else None,
+    }
+
+
+def _site_names(database: DuckDBPyConnection) -> dict[str, str]:
+    """Return the names of the sites that have calls, since requests do not have them."""
+    try:
+        names = dict(database.execute(SITES).fetchall())
+    except duckdb.CatalogException:
+        return {}
+    return {site: name for site, name in names.items() if name}
 
 
 def _columns(database: DuckDBPyConnection, query: str) -> dict[str, Any]:
@@ -80,3 +114,9 @@ def _column(values: list[Any]) -> Any:
             "places": [places[value] for value in values],
         }
     return [float(value) if isinstance(value, Decimal) else value for value in values]
+
+
+def _pack(value: Any) -> str:
+    """Return JSON as gzip makes it small and base64 makes it text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()

@@ -1,0 +1,146 @@
+// Tables of leads by where they come from. A row filters the page, a heading sorts its table.
+
+const TABLE_ROWS = 11;
+// The fields that make the rows of each table; a row has the name of the first, then the others.
+const TABLES = {
+  sources: ["source", "medium"],
+  campaigns: ["campaign"],
+  cities: ["city"],
+  sites: ["site"],
+};
+const COLUMNS = [
+  ["leads", (group) => group.leads, "whole"],
+  ["target", (group) => group.target, "whole"],
+  ["orders", orders, "whole"],
+  ["revenue", revenue, "shortMoney"],
+  ["conversion", conversion, "share"],
+];
+const order = {};
+const unfolded = new Set();
+for (const id of Object.keys(TABLES)) order[id] = { column: "leads", up: false };
+
+const exact = (format) => (format === "shortMoney" ? "money" : format);
+
+function nameOf(field, value) {
+  if (value === "") return texts[`no_${field}`];
+  return field === "site" ? (report.sites[value] ?? value) : value;
+}
+
+// All groups of a table in its order; those that have no name come last.
+function groupsOf(id) {
+  const fields = TABLES[id];
+  const { from, to } = period();
+  const rows = leads.filter((lead) => passes(lead) && lead.day >= from && lead.day <= to);
+  const groups = [...sumsBy(rows, (row) => JSON.stringify(fields.map((name) => row[name]))).values()];
+  for (const group of groups) {
+    group.values = Object.fromEntries(fields.map((name) => [name, valueOf(group.row, name)]));
+    group.names = fields
+      .filter((name, place) => !place || group.values[name] !== "")
+      .map((name) => nameOf(name, group.values[name]));
+    group.nameless = fields.every((name) => group.values[name] === "");
+  }
+  const { column, up } = order[id];
+  const [, value] = COLUMNS.find(([name]) => name === column) ?? [];
+  const byName = (a, b) => a.names.join(" ").localeCompare(b.names.join(" "), locales.number);
+  // What is not loaded is below all numbers.
+  const number = (group) => (Number.isNaN(value(group)) ? -Infinity : value(group));
+  const compare = (a, b) =>
+    (value ? Math.sign(number(a) - number(b)) || 0 : byName(a, b)) * (up ? 1 : -1);
+  return groups.sort((a, b) => a.nameless - b.nameless || compare(a, b) || b.leads - a.leads);
+}
+
+// A row: a button if it filters, a bar as long as its share of the leads of the longest.
+function tableRow(group, name, longest = 0) {
+  const cells = COLUMNS.map(([column, value, format]) => {
+    const title = formats[exact(format)](value(group));
+    const label = texts[`${column}_short`] ?? texts[column];
+    return node(
+      "td",
+      { role: "cell", "data-value": value(group), "data-label": label, title },
+      formats[format](value(group)),
+    );
+  });
+  const bar = node("span", { class: "bar", style: `width: ${longest && (100 * group.leads) / longest}%` });
+  for (const kind of ["calls", "requests"]) {
+    bar.append(node("i", { style: `flex: ${group[kind]}`, title: `${texts[kind]}: ${formats.whole(group[kind])}` }));
+  }
+  const head = node("th", { scope: "row", role: "rowheader" }, name, ...(longest ? [bar] : []));
+  return node("tr", { role: "row" }, head, ...cells);
+}
+
+function filterButton(group) {
+  const pressed = Object.entries(group.values).every(([name, value]) => choice.filters[name] === value);
+  const [name, ...more] = group.names;
+  const label = node("button", { type: "button", class: "name", "aria-pressed": pressed }, name);
+  for (const text of more) label.append(" ", node("small", {}, text));
+  label.addEventListener("click", () => change(toggle(group.values)));
+  return label;
+}
+
+function heading(id, column, label) {
+  const { column: sorted, up } = order[id];
+  const button = node("button", { type: "button", "data-column": column }, label);
+  button.addEventListener("click", () => {
+    order[id] = { column, up: column === sorted ? !up : column === "name" };
+    showTable(id);
+    element(id).querySelector(`[data-column=${column}]`).focus();
+  });
+  const head = node("th", { scope: "col", role: "columnheader" }, button);
+  if (column === sorted) head.setAttribute("aria-sort", up ? "ascending" : "descending");
+  return head;
+}
+
+function showTable(id) {
+  const groups = groupsOf(id);
+  const named = groups.filter((group) => !group.nameless);
+  const nameless = groups.filter((group) => group.nameless);
+  // A row for all others is worth it if there are two or more.
+  const fold = !unfolded.has(id) && named.length > TABLE_ROWS + 1;
+  const shown = fold ? named.slice(0, TABLE_ROWS) : named;
+  const longest = Math.max(...shown.map((group) => group.leads));
+  const rows = shown.map((group) => tableRow(group, filterButton(group), longest));
+  if (named.length > TABLE_ROWS + 1) {
+    const others = named.slice(TABLE_ROWS);
+    const label = fold ? counted("others", others.length) : texts.fewer;
+    const button = node("button", { type: "button", class: "name", "aria-expanded": !fold }, label);
+    button.addEventListener("click", () => {
+      if (!unfolded.delete(id)) unfolded.add(id);
+      showTable(id);
+      element(id).querySelector("[aria-expanded]").focus();
+    });
+    const row = fold
+      ? tableRow(sumOf(others), button)
+      : node("tr", { role: "row" }, node("th", { role: "cell", colspan: COLUMNS.length + 1 }, button));
+    row.className = "quiet";
+    rows.push(row);
+  }
+  for (const group of nameless) {
+    const row = tableRow(group, filterButton(group));
+    row.className = "quiet";
+    rows.push(row);
+  }
+  const headings = [
+    heading(id, "name", texts[TABLES[id][0]]),
+    ...COLUMNS.map(([name]) => heading(id, name, texts[`${name}_short`] ?? texts[name])),
+  ];
+  const total = node("span", { class: "name" }, texts.total);
+  const table = element(id);
+  table.setAttribute("role", "table");
+  table.setAttribute("aria-labelledby", `${id}-title`);
+  table.replaceChildren(
+    node("thead", { role: "rowgroup" }, node("tr", { role: "row" }, ...headings)),
+    node("tbody", { role: "rowgroup" }, ...rows),
+    node("tfoot", { role: "rowgroup" }, tableRow(sumOf(groups), total)),
+  );
+  element(`${id}-save`).replaceChildren(saveButton(id, () => fileOf(id)));
+}
+
+function fileOf(id) {
+  const fields = TABLES[id];
+  const headings = [...fields, ...COLUMNS.map(([name]) => name)].map((name) => texts[name]);
+  const rows = groupsOf(id).map((group) => [
+    ...fields.map((name) => group.values[name]),
+    ...COLUMNS.map(([, value]) => value(group)),
+  ]);
+  return [headings, rows];
+}
