@@ -48,7 +48,7 @@ test: $(READY)
 	$(PYTEST) -n 4
 
 unit: $(READY)
-	$(PYTEST) -n 5 -m "not integration"
+	$(PYTEST) -n 5 tests/unit tests/process
 
 test-long: $(READY)
 	LONG_TESTS=1 $(PYTEST) -n 4
@@ -61,7 +61,7 @@ $(AIRFLOW)/.ready: examples/airflow/requirements.txt $(READY)
 	touch $@
 
 test-airflow: $(AIRFLOW)/.ready
-	$(BIN)/python -m pytest tests/airflow
+	$(BIN)/python -m pytest tests/services/airflow
 
 test-all: $(READY)
 	UV="$(CURDIR)/$(BIN)/uv" .github/test-all.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the tap against the newest or the oldest versions of what it needs, in a new environment:
 # .github/unit.sh 3.12 lowest-direct [PATH OF THE INTERPRETER]
-# Runs the tests that need no service; elsewhere than on Linux only those that run on every system.
+# Runs the tests that need no service; elsewhere than on Linux only those in process.
 # OVERRIDE='singer-sdk>=0.55.0a0' tries the newest version, even a pre-release and even one that
 # pyproject.toml does not allow.
 set -euo pipefail
@@ -11,8 +11,8 @@ resolution=$2
 python=${3:-$version}
 uv=${UV:-uv}
 
-marker="not integration"
-[ "$(uname -s)" = Linux ] || marker=portable
+folders=(tests/unit)
+[ "$(uname -s)" != Linux ] || folders+=(tests/process)
 
 venv=.venv-$version-$resolution
 "$uv" venv --quiet --clear --python "$python" "$venv"
@@ -29,4 +29,4 @@ fi
   --group unit --editable .
 bin=$venv/bin
 [ -d "$bin" ] || bin=$venv/Scripts
-"$bin/python" -m pytest -n auto --dist worksteal -p no:cacheprovider -m "$marker"
+"$bin/python" -m pytest -n auto --dist worksteal -p no:cacheprovider "${folders[@]}"

@@ -32,11 +32,9 @@
 
 {% macro default__items_of(array) -%}
     lateral (
-        {#- target-postgres makes jsonb[] of an array, other versions jsonb. -#}
-        {%- set whole = "to_jsonb(" ~ array ~ ")" %}
         select element.value, element.position
         from jsonb_array_elements(
-            case when jsonb_typeof({{ whole }}) = 'array' then {{ whole }} end
+            case when jsonb_typeof({{ array }}) = 'array' then {{ array }} end
         ) with ordinality as element (value, position)
         where jsonb_typeof(element.value) <> 'null'
     ) as item

@@ -1,0 +1,1 @@
+"""Tests that start the tap, the sandbox or other programs as processes."""

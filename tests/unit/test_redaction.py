@@ -1,0 +1,212 @@
+"""The token is in no log line, in whatever form something writes it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+import requests
+from singer_sdk.logging import StructuredFormatter
+
+from tap_calltouch.redaction import RedactingFormatter, redact, redact_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+TOKENS = [
+    pytest.param("abcDEF123", id="letters"),
+    pytest.param("a/b+c.d=e==", id="base64"),
+    pytest.param("a b&c#d%e?f", id="URL characters"),
+    pytest.param("Ключ/Ёж", id="Cyrillic"),
+    pytest.param("a\"b'c", id="quotes"),
+    pytest.param("a\\b\\\\n", id="backslashes"),
+    pytest.param("a.*[b](c|d)$", id="regular expression"),
+    pytest.param("%2F%25", id="looks encoded"),
+    pytest.param("😀key", id="beyond the BMP"),
+]
+
+
+def lower_hex(text: str) -> str:
+    return quote(text, safe="").replace("%2F", "%2f").replace("%D0", "%d0").replace("%3D", "%3d")
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "raw": str,
+    "upper case": str.upper,
+    "percent-encoded": lambda token: quote(token, safe=""),
+    "percent-encoded, slashes kept": quote,
+    "percent-encoded, lower hex": lower_hex,
+    "plus for a space": quote_plus,
+    "encoded twice": lambda token: quote(quote(token, safe=""), safe=""),
+    "a URL of requests": lambda token: str(
+        requests.Request("GET", "http://x/", params={"clientApiId": token}).prepare().url
+    ),
+    "JSON": json.dumps,
+    "repr": repr,
+    "repr of a dict": lambda token: repr({"clientApiId": token}),
+    "bytes repr of ASCII": lambda token: repr(quote(token).encode()),
+}
+# One within the other, for tokens of the characters that base64 has.
+NESTED_FORMS: dict[str, Callable[[str], str]] = {
+    "JSON in UTF-8": lambda token: json.dumps(token, ensure_ascii=False),
+    "JSON in JSON": lambda token: json.dumps(json.dumps(token)),
+    "repr in JSON": lambda token: json.dumps(repr(token)),
+}
+
+
+def leaves(text: str, token: str) -> bool:
+    """Whether a piece of the token that is long enough to tell is left."""
+    return any(token[start : start + 3] in text for start in range(max(len(token) - 2, 1)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("token", TOKENS)
+def test_the_token_is_masked_in_every_form(token: str, form: str) -> None:
+    written = FORMS[form](token)
+    text = redact(f"before {written} after", token)
+    assert "***" in text
+    assert not leaves(text, token)
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+
+
+@pytest.mark.parametrize("form", NESTED_FORMS)
+@pytest.mark.parametrize("token", ["abcDEF123", "a/b+c.d=e=="])
+def test_a_token_without_quotes_is_masked_in_nested_json_too(token: str, form: str) -> None:
+    assert "***" in redact(NESTED_FORMS[form](token), token)
+
+
+@pytest.mark.parametrize(
+    ("token", "written"),
+    [
+        pytest.param('Ключ"Ёж', 'Ключ\\"Ёж', id="JSON in UTF-8"),
+        pytest.param(
+            "Ключ/Ёж", '"\\\\u041a\\\\u043b\\\\u044e\\\\u0447/\\\\u0401\\\\u0436', id="JSON in JSON"
+        ),
+        pytest.param("abc/def", "abc\\/def", id="JSON of PHP"),
+        pytest.param("a\"b'cd", "a\\\"b\\\\'cd", id="repr in JSON"),
+    ],
+)
+def test_rare_forms_are_masked(token: str, written: str) -> None:
+    assert "***" in redact(written, token)
+
+
+def test_all_occurrences_are_masked_and_nothing_else() -> None:
+    assert redact("to tok token tokens", "tok") == "to *** ***en ***ens"
+
+
+@pytest.mark.parametrize("form", [str, json.dumps, repr])
+def test_token_of_another_encoding_is_masked_too(form: Callable[[str], str]) -> None:
+    token = "tok\udcc6en"
+    assert not leaves(redact(form(token), token), token)
+
+
+def test_no_token_masks_nothing() -> None:
+    assert redact("text", "") == "text"
+
+
+# Logs.
+
+TOKEN = "a/b+c=.Ж"
+
+
+@pytest.fixture
+def handler() -> Iterator[tuple[logging.Logger, logging.StreamHandler[io.StringIO]]]:
+    """A logger of its own, with a handler that keeps what it writes."""
+    logger = logging.getLogger("tests.redaction")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    handler = logging.StreamHandler(io.StringIO())
+    logger.addHandler(handler)
+    formatters = [(other, other.formatter) for other in logging.getLogger().handlers]
+    yield logger, handler
+    logger.removeHandler(handler)
+    for other, formatter in formatters:
+        other.setFormatter(formatter)
+
+
+Handler = tuple[logging.Logger, "logging.StreamHandler[io.StringIO]"]
+
+
+def log_in_every_way(logger: logging.Logger) -> None:
+    logger.debug("url %s", f"http://x/?clientApiId={quote(TOKEN, safe='')}")
+    logger.info("token", extra={"url": TOKEN, "nested": {"token": [TOKEN]}})
+    try:
+        int(TOKEN)
+    except ValueError:
+        try:
+            os.environ[TOKEN]
+        except KeyError:
+            logger.exception("failed with %r", TOKEN)
+
+
+@pytest.mark.parametrize(
+    "formatter",
+    [
+        pytest.param(None, id="none"),
+        pytest.param(logging.Formatter("%(name)s %(message)s"), id="plain"),
+        pytest.param(StructuredFormatter(), id="JSON"),
+        pytest.param(StructuredFormatter(defaults={"token": TOKEN}), id="JSON with defaults"),
+    ],
+)
+def test_messages_tracebacks_and_extra_fields_are_masked(
+    handler: Handler, formatter: logging.Formatter | None
+) -> None:
+    logger, stream = handler
+    stream.setFormatter(formatter)
+    redact_logs(TOKEN)
+    log_in_every_way(logger)
+    text = stream.stream.getvalue()
+    assert "KeyError" in text
+    assert "***" in text
+    forms = [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), json.dumps(TOKEN)[1:-1]]
+    assert [form for form in forms if form.lower() in text.lower()] == []
+
+
+def test_json_logs_stay_json(handler: Handler) -> None:
+    logger, stream = handler
+    stream.setFormatter(StructuredFormatter())
+    redact_logs(TOKEN)
+    logger.info("token %s", TOKEN)
+    assert json.loads(stream.stream.getvalue())["message"] == "token ***"
+
+
+def test_masking_twice_does_not_stack(handler: Handler) -> None:
+    _, stream = handler
+    inner = logging.Formatter("%(message)s")
+    stream.setFormatter(inner)
+    redact_logs("old")
+    redact_logs("new")
+    formatter = stream.formatter
+    assert isinstance(formatter, RedactingFormatter)
+    assert formatter.inner is inner
+
+
+def test_the_last_token_is_the_one_that_is_masked(handler: Handler) -> None:
+    logger, stream = handler
+    redact_logs("first")
+    redact_logs("second")
+    logger.info("second")
+    assert stream.stream.getvalue() == "***\n"
+
+
+def test_a_handler_of_the_root_logger_is_masked_too() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    others = [(other, other.formatter) for other in root.handlers]
+    root.addHandler(handler)
+    try:
+        redact_logs(TOKEN)
+        root.error(TOKEN)
+    finally:
+        root.removeHandler(handler)
+        for other, formatter in others:
+            other.setFormatter(formatter)
+    assert stream.getvalue() == "***\n"
