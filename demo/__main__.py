@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -60,7 +61,8 @@ def main() -> int:
     print("\nMaking tables with dbt and the report with Altair")
     page = FOLDER / "leads.html"
     with duckdb.connect(build(FOLDER), read_only=True) as database:
-        page.write_text(render(database, language()), encoding="utf-8")
+        report = render(database, language(), loaded_until=_loaded_until())
+        page.write_text(report, encoding="utf-8")
         for query in (BY_SOURCE, BY_MONTH):
             print("\n" + show(database, query))
         counts = database.execute("SELECT lead_type, count(*) FROM calltouch__leads GROUP BY ALL")
@@ -75,6 +77,12 @@ def main() -> int:
         print(f"Bookmarks of {stream}: {places}")
     print(f"{REAL}\nOpen the report in a browser: {page}")
     return 0
+
+
+def _loaded_until() -> datetime | None:
+    """Return the instant before which all leads of all sites are loaded."""
+    bookmarks = [instant for sites in read_bookmarks().values() for instant in sites.values()]
+    return min(map(datetime.fromisoformat, bookmarks), default=None)
 
 
 def show(database: DuckDBPyConnection, query: str) -> str:

@@ -165,9 +165,7 @@ def _bars(name: str, field: str, scale: alt.Scale, height: int) -> Any:
         .mark_bar(cornerRadius=1.5)
         .encode(
             y=alt.Y("leads:Q", axis=_COUNT),
-            color=alt.Color(
-                f"{field}:N", scale=scale, legend=alt.Legend(title=None, orient="top")
-            ),
+            color=alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
             order=alt.Order("rank:Q"),
         )
     )
