@@ -64,10 +64,10 @@ test-airflow: $(AIRFLOW)/.ready
 	$(BIN)/python -m pytest tests/services/airflow
 
 test-all: $(READY)
-	UV="$(CURDIR)/$(BIN)/uv" .github/test-all.sh
+	UV="$(CURDIR)/$(BIN)/uv" scripts/test-all.sh
 
 package: $(READY)
-	UV="$(CURDIR)/$(BIN)/uv" .github/package.sh dist
+	UV="$(CURDIR)/$(BIN)/uv" scripts/package.sh dist
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tests.support.forked_tap import ForkedTap
     from tests.support.streams import Stream
+    from tests.support.tap_process import ForkedTap
 
 SITES = (101, 202)
 LIMIT_SECONDS = 5  # two is the promise; a machine that runs all tests at once is slower

@@ -30,7 +30,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
         if not folder.exists():
             built = run / "built"
             result = subprocess.run(
-                [ROOT / ".github" / "package.sh", built],
+                [ROOT / "scripts" / "package.sh", built],
                 env={**os.environ, "UV": str(Path(sys.executable).with_name("uv"))},
                 capture_output=True,
                 text=True,

@@ -11,12 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.forked_tap import ForkedTap
+from tests.support import tap_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandbox import Sandbox
+    from tests.support.tap_process import ForkedTap
 
 TOKEN = "tok/+=.%Ж"
 FLAGS = (
@@ -84,7 +85,7 @@ def start_tap(
     catalog: Any = None,
     environment: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
-) -> ForkedTap:
+) -> ForkedTap | subprocess.Popen[bytes]:
     """Start the tap, with short waits between tries and none between calls.
 
     Args:
@@ -93,7 +94,7 @@ def start_tap(
         arguments: More arguments.
         state: Its state: a value, or bytes to be taken as they are.
         catalog: Its catalog.
-        environment: More environment variables, those of `fork_server.prepare` among them.
+        environment: More environment variables, those that `tap_process` knows among them.
         stdout: Where its output goes.
 
     Returns:
@@ -101,7 +102,7 @@ def start_tap(
     """
     files = {"config": config, "state": state, "catalog": catalog}
     options = _write_files(tmp_path, files)
-    return ForkedTap(
+    return tap_process.start(
         [*options, *arguments], {**os.environ, **UNPACED, **(environment or {})}, stdout
     )
 

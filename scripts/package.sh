@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the package into a folder, the wheel from the source distribution, and inspects both:
-# .github/package.sh dist
+# scripts/package.sh dist
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1

@@ -17,7 +17,7 @@ for version in $versions; do
   fi
   for resolution in lowest-direct highest; do
     echo "== Python $version, $resolution"
-    .github/unit.sh "$version" "$resolution" "$python"
+    scripts/unit.sh "$version" "$resolution" "$python"
   done
   echo "== Python $version, all tests"
   make test PYTHON="$python" VENV=".venv-$version"

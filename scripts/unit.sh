@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the tap against the newest or the oldest versions of what it needs, in a new environment:
-# .github/unit.sh 3.12 lowest-direct [PATH OF THE INTERPRETER]
+# scripts/unit.sh 3.12 lowest-direct [PATH OF THE INTERPRETER]
 # Runs the tests that need no service; elsewhere than on Linux only those in process.
 # OVERRIDE='singer-sdk>=0.55.0a0' tries the newest version, even a pre-release and even one that
 # pyproject.toml does not allow.
