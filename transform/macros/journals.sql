@@ -96,3 +96,7 @@ select
 {{ from_split('texts', 'texts.names_text') }}
 where trim(part.name) <> ''
 {% endmacro %}
+
+{#- The kinds of tags that have columns of their own, and the names of these. -#}
+{% macro tag_types() %}{{ return(['MANUAL', 'WEB-API', 'AUTO-CT', 'AUTO-PN', 'AUTO-PR', 'AUTO-AF']) }}{% endmacro %}
+{% macro tag_column(type) %}tags_{{ type | lower | replace('-', '_') }}{% endmacro %}

@@ -91,7 +91,25 @@ from {{ table }}
 array join {{ numbered('name', "splitByChar(',', ifNull(" ~ text ~ ", ''))") }} as part
 {%- endmacro %}
 
-{#- The different values of a group as a sorted list. -#}
-{% macro list_of(value) %}{{ adapter.dispatch('list_of', 'calltouch')(value) }}{% endmacro %}
-{% macro default__list_of(value) %}array_agg(distinct {{ value }} order by {{ value }}){% endmacro %}
-{% macro clickhouse__list_of(value) %}arraySort(groupUniqArray({{ value }})){% endmacro %}
+{#- Whether a value is a JSON array, and whether it is one that has items. -#}
+{% macro is_array(value) %}{{ adapter.dispatch('is_array', 'calltouch')(value) }}{% endmacro %}
+{% macro default__is_array(value) %}(jsonb_typeof(to_jsonb({{ value }})) = 'array'){% endmacro %}
+{% macro duckdb__is_array(value) %}(json_type({{ value }}) = 'ARRAY'){% endmacro %}
+{% macro clickhouse__is_array(value) %}(JSONType({{ value }}) = 'Array'){% endmacro %}
+
+{% macro has_items(value) %}{{ adapter.dispatch('has_items', 'calltouch')(value) }}{% endmacro %}
+{% macro default__has_items(value) -%}
+    (case when {{ is_array(value) }} then jsonb_array_length(to_jsonb({{ value }})) end > 0)
+{%- endmacro %}
+{% macro duckdb__has_items(value) %}(json_array_length({{ value }}) > 0){% endmacro %}
+{% macro clickhouse__has_items(value) %}(length(JSONExtractArrayRaw({{ value }})) > 0){% endmacro %}
+
+{#- The different values of a group, or of those of its rows for which a condition holds, as a sorted
+    list. -#}
+{% macro list_of(value, condition='true') -%}
+    {{ adapter.dispatch('list_of', 'calltouch')(value, condition) }}
+{%- endmacro %}
+{% macro default__list_of(value, condition) -%}
+    array_agg(distinct {{ value }} order by {{ value }}) filter (where {{ condition }})
+{%- endmacro %}
+{% macro clickhouse__list_of(value, condition) %}arraySort(groupUniqArrayIf({{ value }}, {{ condition }})){% endmacro %}

@@ -109,3 +109,41 @@
     {{ known_field(visit, name) }} as {{ column }},
     {%- endfor %}
 {%- endmacro %}
+
+{#- Whether a whole text is what a regular expression describes. -#}
+{% macro matches(text, pattern) %}{{ adapter.dispatch('matches', 'calltouch')(text, pattern) }}{% endmacro %}
+{% macro default__matches(text, pattern) %}{{ text }} ~ '^(?:{{ pattern }})$'{% endmacro %}
+{% macro clickhouse__matches(text, pattern) %}match({{ text }}, '^(?:{{ pattern }})$'){% endmacro %}
+
+{% macro lower_case(text) %}{{ adapter.dispatch('lower_case', 'calltouch')(text) }}{% endmacro %}
+{% macro default__lower_case(text) %}lower({{ text }}){% endmacro %}
+{% macro clickhouse__lower_case(text) %}lowerUTF8({{ text }}){% endmacro %}
+
+{#- The domain in an address of a page. -#}
+{% macro domain_of(url) -%}
+    {%- set pattern = '^[a-z]+://([^/:?#]+)' -%}
+    {{ adapter.dispatch('domain_of', 'calltouch')(lower_case(url), pattern) }}
+{%- endmacro %}
+{% macro default__domain_of(url, pattern) %}substring({{ url }} from '{{ pattern }}'){% endmacro %}
+{% macro duckdb__domain_of(url, pattern) %}nullif(regexp_extract({{ url }}, '{{ pattern }}', 1), ''){% endmacro %}
+{% macro clickhouse__domain_of(url, pattern) %}nullIf(extract({{ url }}, '{{ pattern }}'), ''){% endmacro %}
+
+{#- The seconds since 1970 of a timestamp in UTC. -#}
+{% macro epoch_seconds(timestamp) %}{{ adapter.dispatch('epoch_seconds', 'calltouch')(timestamp) }}{% endmacro %}
+{% macro default__epoch_seconds(timestamp) %}cast(floor(extract(epoch from {{ timestamp }})) as bigint){% endmacro %}
+{% macro clickhouse__epoch_seconds(timestamp) %}toUnixTimestamp({{ timestamp }}){% endmacro %}
+
+{#- How many days one day is after another. -#}
+{% macro days_between(first, last) %}{{ adapter.dispatch('days_between', 'calltouch')(first, last) }}{% endmacro %}
+{% macro default__days_between(first, last) %}cast({{ last }} - {{ first }} as bigint){% endmacro %}
+{% macro clickhouse__days_between(first, last) %}dateDiff('day', {{ first }}, {{ last }}){% endmacro %}
+
+{#- Nothing, in the place of a value of a type. -#}
+{% macro null_of(type) %}{{ adapter.dispatch('null_of', 'calltouch')(type) }}{% endmacro %}
+{% macro default__null_of(type) %}cast(null as {{ type }}){% endmacro %}
+{% macro clickhouse__null_of(type) %}cast(null as Nullable({{ type }})){% endmacro %}
+
+{#- Some texts as SQL. -#}
+{% macro texts(values) -%}
+    {%- for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}

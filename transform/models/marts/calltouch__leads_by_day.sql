@@ -1,23 +1,45 @@
+{%- set leads = {
+    'call': "each_lead.lead_type = 'call'", 'request': "each_lead.lead_type = 'request'", 'lead': 'true'
+} -%}
+{%- set has_number = "each_lead.identified_by = 'phone'" -%}
 select
-    site_id,
-    created_on as day,
-    source,
-    medium,
-    utm_campaign as campaign,
-    {%- for prefix, condition in [
-        ('', 'true'), ('target_', 'is_target'), ('unique_', 'is_unique'),
-    ] %}
-    {%- for lead in ['call', 'request'] %}
-    count(case when lead_type = '{{ lead }}' and {{ condition }} then 1 end) as {{ prefix }}{{ lead }}s,
+    each_lead.site_id as site_id,
+    each_lead.created_on as day,
+    each_lead.source as source,
+    each_lead.medium as medium,
+    each_lead.utm_campaign as campaign,
+    each_lead.channel as channel,
+    each_lead.yandex_direct_campaign_id as yandex_direct_campaign_id,
+    {%- for lead, kind in leads.items() %}
+    {%- if lead ~ 's' in var('calltouch_journals') or lead == 'lead' %}
+    count(case when {{ kind }} then 1 end) as {{ lead }}s,
+    {%- for flag in ['target', 'unique', 'unique_target'] %}
+    {{ known_count('each_lead.is_' ~ flag, kind) }} as {{ flag }}_{{ lead }}s,
     {%- endfor %}
-    count(case when {{ condition }} then 1 end) as {{ prefix }}leads,
+    {{ known_sum('each_lead.orders', 'bigint', kind) }} as {{ lead ~ '_' if lead != 'lead' }}orders,
+    {{ known_sum('each_lead.revenue', 'decimal(18, 4)', kind) }} as {{ lead ~ '_' if lead != 'lead' }}revenue,
+    {%- else %}
+    {%- for column in ['', 'target_', 'unique_', 'unique_target_'] %}
+    {{ null_of('bigint') }} as {{ column }}{{ lead }}s,
     {%- endfor %}
-    {%- for measure, type in [('orders', 'bigint'), ('revenue', 'decimal(18, 4)')] %}
-    {%- for lead in ['call', 'request'] %}
-    cast(sum(case when lead_type = '{{ lead }}' then each_lead.{{ measure }} else 0 end) as {{ type }})
-        as {{ lead }}_{{ measure }},
+    {{ null_of('bigint') }} as {{ lead }}_orders,
+    {{ null_of('decimal(18, 4)') }} as {{ lead }}_revenue,
+    {%- endif %}
     {%- endfor %}
-    cast(sum(each_lead.{{ measure }}) as {{ type }}) as {{ measure }}{{ ',' if not loop.last }}
+    {%- if 'calls' in var('calltouch_journals') %}
+    {{ known_count('each_lead.is_answered', leads['call']) }} as answered_calls,
+    {{ known_count('not each_lead.is_answered', leads['call']) }} as missed_calls,
+    {{ known_sum(talk_seconds('each_lead'), 'bigint', leads['call']) }} as talk_seconds,
+    case
+        when count(case when {{ leads['call'] }} then 1 end) = 0 then 0
+        else nullif(count(distinct case when {{ leads['call'] }} and {{ has_number }} then each_lead.person_key end), 0)
+    end as callers
+    {%- else %}
+    {%- for column in ['answered_calls', 'missed_calls', 'talk_seconds', 'callers'] %}
+    {{ null_of('bigint') }} as {{ column }}{{ ',' if not loop.last }}
     {%- endfor %}
+    {%- endif %}
 from {{ ref('calltouch__leads') }} as each_lead
-group by 1, 2, 3, 4, 5
+group by
+    each_lead.site_id, each_lead.created_on, each_lead.source, each_lead.medium,
+    each_lead.utm_campaign, each_lead.channel, each_lead.yandex_direct_campaign_id

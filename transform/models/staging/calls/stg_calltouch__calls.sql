@@ -38,6 +38,7 @@ select
     record."attribution" as attribution_model,
     {{- advertising() }}
     {{ integer_field('record."callbackInfo"', 'callbackRequestId') }} as callback_request_id,
+    {{ known_field('record."callbackInfo"', 'email') }} as callback_email,
     record."sipCallId" as sip_call_id,
     record."callReferenceId" as call_reference_id
 from {{ ref('base_calltouch__calls') }} as record

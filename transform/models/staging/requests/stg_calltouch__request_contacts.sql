@@ -10,6 +10,7 @@ select
     {{ lead_columns('request') }},
     {{ integer_field('record."client"', 'clientId') }} as client_id,
     '{{ kind }}' as kind,
+    item.position as contact_number,
     {{ known_field('item.value', type_field) }} as contact_type,
     {{ known_field('item.value', value_field) }} as contact
 {{ from_items(
