@@ -33,7 +33,12 @@ def main() -> None:
         type=_currency,
         default="RUB",
         metavar="CODE",
-        help="ISO 4217 code of the amounts of orders (default: %(default)s)",
+        help="ISO 4217 code of the amounts (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--managers",
+        action="store_true",
+        help="show the leads of each manager: names of people, in a page that is made to be shared",
     )
     options = parser.parse_args()
     if not options.duckdb.is_file():
@@ -41,11 +46,15 @@ def main() -> None:
     try:
         with duckdb.connect(options.duckdb, read_only=True) as database:
             page = render(
-                database, language(), loaded_until=options.loaded_until, currency=options.currency
+                database,
+                language(),
+                loaded_until=options.loaded_until,
+                currency=options.currency,
+                managers=options.managers,
             )
     except (duckdb.BinderException, duckdb.CatalogException):
         sys.exit(
-            f"{options.duckdb} does not have the marts of this version. Build them with dbt first: see transform/."
+            f"{options.duckdb} does not have the marts. Build them with dbt first: see transform/."
         )
     except duckdb.IOException as error:
         sys.exit(f"{options.duckdb} cannot be read: {error}")

@@ -1,4 +1,4 @@
-"""The charts, as Altair builds them. The page hands them their rows; CSS variables are their colours.
+"""The charts, as Altair builds them. The page hands them rows, and CSS hands them colours.
 
 Days and names are texts that the page has written in its language.
 """
@@ -22,6 +22,7 @@ def charts(texts: Mapping[str, str]) -> dict[str, Any]:
     made = {
         "days": _days(texts),
         "hours": _hours(texts),
+        "calls": _calls(texts),
         "paths": _paths(texts),
         "ads": _ads(texts),
     }
@@ -81,6 +82,10 @@ def _days(texts: Mapping[str, str]) -> Any:
     return alt.layer(*layers, bands).properties(width="container", height=260)
 
 
+def _hour_axis() -> alt.Axis:
+    return alt.Axis(title=None, labelAngle=0, values=[*range(0, 24, 3)], domain=False)
+
+
 def _heat(texts: Mapping[str, str]) -> alt.Color:
     """The colour of a cell, by its leads in five steps that the legend names."""
     return alt.Color(
@@ -100,12 +105,11 @@ def _heat(texts: Mapping[str, str]) -> alt.Color:
 
 def _hours(texts: Mapping[str, str]) -> Any:
     """Leads by weekday and hour."""
-    hours = alt.Axis(title=None, labelAngle=0, values=[*range(0, 24, 3)], domain=False)
     return (
         _chart("hours", 168)
         .mark_rect(cornerRadius=2)
         .encode(
-            alt.X("hour:O", axis=hours),
+            alt.X("hour:O", axis=_hour_axis()),
             alt.Y("weekday:O", sort=alt.EncodingSortField("number", op="min"), title=None),
             _heat(texts),
             tooltip=[
@@ -154,6 +158,20 @@ def _ads(texts: Mapping[str, str]) -> Any:
             alt.Tooltip("date:N", title=texts["day"]),
             alt.Tooltip("state:N", title=texts["ads_state"]),
             alt.Tooltip("leads:Q", title=texts["leads"], format=",d"),
+        ],
+    )
+
+
+def _calls(texts: Mapping[str, str]) -> Any:
+    """Calls by hour, answered and missed."""
+    scale = alt.Scale(domain=[texts["answered"], texts["missed"]], range=[CALLS, "var(--missing)"])
+    return _bars("calls", "state", scale, 120).encode(
+        alt.X("hour:O", axis=_hour_axis()),
+        tooltip=[
+            alt.Tooltip("hour:O", title=texts["hour"]),
+            alt.Tooltip("state:N", title=texts["calls_state"]),
+            alt.Tooltip("leads:Q", title=texts["calls"], format=",d"),
+            alt.Tooltip("share:N", title=texts["calls_share"]),
         ],
     )
 

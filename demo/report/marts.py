@@ -12,8 +12,6 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -23,25 +21,43 @@ LEADS = """
         SELECT DISTINCT source, medium, true AS known FROM calltouch__leads
         WHERE yandex_direct_ad_id IS NOT NULL OR google_ads_creative_id IS NOT NULL
     )
-    SELECT site_id::VARCHAR AS site, created_on AS day, hour(created_at_local) AS hour,
-           lead_type AS type, lead.source, lead.medium, utm_campaign AS campaign, city,
-           coalesce(is_target, false)::INT AS target,
-           coalesce(is_unique_target, false)::INT AS uniqueTarget,
+    SELECT lead.site_id::VARCHAR AS site, lead.created_on AS day,
+           hour(lead.created_at_local) AS hour, lead_type AS type, lead.channel,
+           lead.source, lead.medium, utm_campaign AS campaign, city_name AS city, {manager}
+           is_target::INT AS target, is_unique_target::INT AS uniqueTarget,
+           -- Whether it is the first lead of its person.
+           (lead.lead_key = lead.person_key)::INT AS fresh,
            orders, revenue, visits, first_source AS first, last_source AS last,
            -- Whether the lead has the id of its ad, if it comes from where others have one.
            if(known, coalesce(yandex_direct_ad_id, google_ads_creative_id) IS NOT NULL, NULL)::INT
-               AS ad
+               AS ad,
+           (NOT is_answered)::INT AS missed, waiting_seconds AS wait,
+           if(is_answered AND duration_seconds >= 0, duration_seconds, NULL) AS talk,
+           {reached}
     FROM calltouch__leads AS lead
     LEFT JOIN advertising ON advertising.source IS NOT DISTINCT FROM lead.source
         AND advertising.medium IS NOT DISTINCT FROM lead.medium
+    {missed_calls}
     ORDER BY ALL
 """
-LOADED = """
-    SELECT site_id::VARCHAR, lead_type, bool_or(lead_type = 'request' OR orders > 0),
-           bool_or(visits > 0)
-    FROM calltouch__leads GROUP BY ALL
+#: A project without the journal of calls does not have this mart.
+MISSED_CALLS = "LEFT JOIN calltouch__missed_calls AS event ON event.lead_key = lead.lead_key"
+REACHED = """
+           -- A missed call and the redials that follow at once are one event.
+           if(event.lead_key IS NULL OR got_through IS NULL, NULL,
+              coalesce(minutes_to_get_through <= 24 * 60, false))::INT AS reached,
+           if(minutes_to_get_through <= 24 * 60, minutes_to_get_through, NULL)::INT AS minutes
 """
-SITES = "SELECT site_id::VARCHAR, mode(site_name) FROM stg_calltouch__calls GROUP BY ALL"
+COSTS = """
+    SELECT day, site_id::VARCHAR AS site, channel, source, medium, campaign,
+           sum(clicks)::BIGINT AS clicks, sum(cost) AS cost
+    FROM calltouch__campaigns
+    WHERE cost IS NOT NULL AND day BETWEEN
+        (SELECT min(created_on) FROM calltouch__leads) AND
+        (SELECT max(created_on) FROM calltouch__leads)
+    GROUP BY ALL ORDER BY ALL
+"""
+SITES = "SELECT site_id::VARCHAR, mode(domain) FROM calltouch__leads GROUP BY ALL"
 PERIOD = """
     SELECT min(created_on), max(created_at_local),
            max_by(created_at_local, created_at) - max(created_at)
@@ -49,23 +65,35 @@ PERIOD = """
 """
 
 
-def read_marts(database: DuckDBPyConnection, loaded_until: datetime | None) -> dict[str, Any]:
+def read_marts(
+    database: DuckDBPyConnection, *, loaded_until: datetime | None, managers: bool
+) -> dict[str, Any]:
     """Return what the page knows, as JSON has it.
 
     Args:
         database: Where dbt built the marts.
         loaded_until: The instant, with its zone, before which all leads are loaded. If it is not
             known, the day of the newest lead counts as unfinished.
+        managers: Whether to name the managers of the leads.
     """
+    has_calls = "calltouch__missed_calls" in _tables(database)
+    leads = LEADS.format(
+        manager="lead.manager," if managers else "",
+        reached=REACHED if has_calls else "NULL AS reached, NULL AS minutes",
+        missed_calls=MISSED_CALLS if has_calls else "",
+    )
     return {
-        "leads": _pack(_columns(database, LEADS)),
+        "leads": _pack(_columns(database, leads)),
+        "costs": _pack(_columns(database, COSTS)),
         "period": _period(database, loaded_until),
-        "loaded": {
-            f"{site} {kind}": {"orders": orders, "visits": visits}
-            for site, kind, orders, visits in database.execute(LOADED).fetchall()
-        },
-        "sites": _site_names(database),
+        "sites": dict(database.execute(SITES).fetchall()),
+        "managers": managers,
     }
+
+
+def _tables(database: DuckDBPyConnection) -> set[str]:
+    found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return {name for (name,) in found}
 
 
 def _period(
@@ -84,15 +112,6 @@ def _period(
         "newest": newest.isoformat(timespec="minutes"),
         "loadedUntil": loaded_until.isoformat(timespec="minutes") if loaded_until else None,
     }
-
-
-def _site_names(database: DuckDBPyConnection) -> dict[str, str]:
-    """Return the names of the sites that have calls, since requests do not have them."""
-    try:
-        names = dict(database.execute(SITES).fetchall())
-    except duckdb.CatalogException:
-        return {}
-    return {site: name for site, name in names.items() if name}
 
 
 def _columns(database: DuckDBPyConnection, query: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def render(
     *,
     loaded_until: datetime | None = None,
     currency: str = "RUB",
+    managers: bool = False,
 ) -> str:
     """Return the page of a database.
 
@@ -56,12 +57,13 @@ def render(
         database: Where dbt built the marts.
         chosen: The language in which the page opens.
         loaded_until: The instant, with its zone, before which all leads are loaded, if known.
-        currency: ISO 4217 code of the amounts of orders, which the API does not name.
+        currency: ISO 4217 code of the amounts, which the API does not name.
+        managers: Whether to name managers: names of people, in a page that is made to be shared.
     """
     report = {
         "currency": currency,
         "languages": {name: _language(name) for name in LOCALES},
-        **read_marts(database, loaded_until),
+        **read_marts(database, loaded_until=loaded_until, managers=managers),
     }
     texts = read_texts(chosen)
     return Template(_read("page.html")).substitute(

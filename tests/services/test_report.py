@@ -15,7 +15,9 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 
 Rows = list[tuple[Any, ...]]
-CHARTS = ("days", "hours", "paths", "ads")
+CHARTS = ("days", "hours", "calls", "paths", "ads")
 FIRST, LAST = date(2024, 1, 1), date(2024, 3, 10)
 EVENING = datetime(2024, 3, 10, 20, 59, 59, tzinfo=timezone.utc)
 #: The end of the last day, in Moscow.
@@ -204,19 +206,21 @@ def read_report(page: Path) -> dict[str, Any]:
 
 
 def test_the_page_has_a_row_for_each_lead(database: Path, page: Path) -> None:
-    names = ("site", "day", "hour", "type", "source", "medium", "campaign", "city", "target")
-    names += ("uniqueTarget", "orders", "revenue", "ad")
+    names = ("site", "day", "hour", "type", "channel", "source", "medium", "campaign", "city")
+    names += ("target", "uniqueTarget", "orders", "revenue", "ad", "missed", "wait", "talk")
     shown = Counter(tuple(lead[name] for name in names) for lead in read_report(page)["leads"])
     assert shown == Counter(
         query(
             database,
             """
             SELECT site_id::VARCHAR, created_on::VARCHAR, hour(created_at + INTERVAL 3 HOUR),
-                   lead_type, source, medium, utm_campaign, city, is_target::INT,
+                   lead_type, channel, source, medium, utm_campaign, city_name, is_target::INT,
                    is_unique_target::INT, orders, revenue::DOUBLE,
                    CASE WHEN medium = 'cpc' THEN
                        if(yandex_direct_ad_id > 0 OR google_ads_creative_id > 0, 1, 0)
-                   END
+                   END,
+                   if(is_answered, 0, if(lead_type = 'call', 1, NULL)), waiting_seconds,
+                   CASE WHEN is_answered AND duration_seconds >= 0 THEN duration_seconds END
             FROM calltouch__leads
             """,
         )
@@ -229,7 +233,7 @@ def test_the_page_knows_the_first_and_the_last_of_several_visits(
     shown = Counter(
         tuple(lead[name] for name in ("site", "day", "first", "last"))
         for lead in read_report(page)["leads"]
-        if lead["visits"] > 1
+        if (lead["visits"] or 0) > 1
     )
     assert shown == Counter(
         query(
@@ -257,9 +261,8 @@ def test_the_page_names_no_person(database: Path, page: Path) -> None:
     persons = query(
         database,
         """
-        SELECT caller_number FROM stg_calltouch__calls
-        UNION SELECT manager FROM stg_calltouch__calls
-        UNION SELECT unnest([name, phone, email]) FROM stg_calltouch__requests
+        SELECT unnest([caller_number, visitor_id::VARCHAR, manager]) FROM stg_calltouch__calls
+        UNION SELECT unnest([phone, email, name, manager]) FROM calltouch__leads
         """,
     )
     names = [str(name) for (name,) in persons if name]
@@ -293,7 +296,7 @@ def test_totals_and_tables_follow_the_filters(
         for table, column, missing in (
             ("sources", "source || coalesce(' ' || medium, '')", "unknown"),
             ("campaigns", "utm_campaign", "no utm_campaign"),
-            ("cities", "city", "unknown"),
+            ("cities", "city_name", "unknown"),
         ):
             named = query(
                 database, f"SELECT {column}, {measures} {leads} AND {column} IS NOT NULL GROUP BY 1"
@@ -423,6 +426,125 @@ def test_the_chart_of_hours_follows_the_filters(
             assert tab.inner_text("#hours-note") == note
 
 
+def test_the_card_of_calls_follows_the_filters(
+    browser: Browser, database: Path, page: Path
+) -> None:
+    with opened(browser, page) as tab:
+        for choice in CHOICES:
+            choose(tab, choice)
+            calls = query(
+                database,
+                "SELECT lead_key, is_answered, waiting_seconds, duration_seconds, "
+                f"hour(created_at_local) FROM calltouch__leads WHERE {where(choice)} "
+                "AND lead_type = 'call' AND is_answered IS NOT NULL",
+            )
+            expected = Counter(
+                (hour, "Answered" if answered else "Missed calls")
+                for _, answered, _, _, hour in calls
+            )
+            bars = read_chart(tab, "calls")
+            assert [bar[:2] for bar in bars] == [
+                (hour, state) for hour in range(24) for state in ("Answered", "Missed calls")
+            ]
+            assert {bar[:2]: bar[2] for bar in bars if bar[2]} == expected
+            marks = read_marks(tab, "calls", "rect", "hour", "state", "leads")
+            assert Counter(marks) == Counter(bars)
+            missed = [call for call in calls if not call[1]]
+            assert tile(tab, "missed") == pytest.approx(len(missed) / len(calls))
+            assert tab.inner_text("#total-missed .detail >> nth=0") == (
+                f"{len(missed)} of {len(calls)} calls"
+            )
+            waits = [call[2] for call in calls if call[1] and call[2] is not None]
+            talks = [call[3] for call in calls if call[1] and call[3] >= 0]
+            shown = {
+                name: tab.inner_text(f"#calls-{name} .value")
+                for name in ("reached", "wait", "talk")
+            }
+            assert shown["wait"] == f"{Decimal(median(waits)).quantize(1, ROUND_HALF_UP)} sec"
+            minutes, seconds = map(int, shown["talk"].split(":"))
+            assert 60 * minutes + seconds == pytest.approx(median(talks), abs=0.5)
+            events = query(
+                database,
+                "SELECT minutes_to_get_through FROM calltouch__missed_calls "
+                f"WHERE {where(choice)} AND got_through IS NOT NULL",
+            )
+            reached = [time for (time,) in events if time is not None and time <= 1440]
+            share = f"{len(reached) / len(events):.1%}" if events else "–"
+            assert shown["reached"] == share
+
+
+def test_new_people_are_those_whose_first_lead_it_is(
+    browser: Browser, database: Path, page: Path
+) -> None:
+    with opened(browser, page) as tab:
+        for choice in CHOICES:
+            choose(tab, choice)
+            (people,) = query(
+                database,
+                "SELECT count(*) FROM calltouch__people WHERE "
+                + where(choice).replace("created_on", "first_lead_on"),
+            )
+            assert tile(tab, "fresh") == people[0]
+
+
+def test_costs_are_those_of_the_campaigns(
+    browser: Browser, page: Path, changed: Callable[..., Path]
+) -> None:
+    costs = (
+        "UPDATE calltouch__campaigns SET cost = 700 + hash(campaign) % 100, clicks = 10 "
+        "WHERE channel = 'cpc' AND campaign IS NOT NULL"
+    )
+    with opened(browser, page) as tab:
+        assert tab.locator("#totals .total").count() == 8
+        assert tab.is_hidden("#spending-card")
+    paid = changed(costs)
+    tables = paid.parent / "tables" / "leads.duckdb"
+    with opened(browser, paid) as tab:
+        for choice in CHOICES:
+            choose(tab, choice)
+            rows = query(
+                tables,
+                "SELECT campaign, sum(cost)::DOUBLE, sum(leads)::INT, sum(orders)::INT, "
+                "sum(revenue)::DOUBLE FROM calltouch__campaigns "
+                f"WHERE {where(choice).replace('created_on', 'day')} "
+                "GROUP BY campaign HAVING sum(cost) > 0 ORDER BY 2 DESC",
+            )
+            rows.append(("Total", *(sum(row[place] for row in rows) for place in range(1, 5))))
+            shown = read_table(tab, "spending")
+            assert [row[0] for row in shown] == [row[0] for row in rows]
+            for line, (_, cost, leads, orders, revenue) in zip(shown, rows, strict=True):
+                per_order = cost / orders if orders else math.inf
+                assert line[1:] == pytest.approx(
+                    (cost, leads, cost / leads, per_order, revenue / cost)
+                )
+            *_, total = shown
+            names = ("cost", "costPerLead", "costPerOrder", "return")
+            tiles = [tile(tab, name) for name in names]
+            assert tiles == pytest.approx([total[1], *total[3:]])
+        # How a cost divides among cities, nobody knows.
+        tab.goto(f"{paid.as_uri()}#period=all&city=Уфа")
+        assert "absent" in (tab.get_attribute("#total-cost", "class") or "")
+        assert tab.inner_text("#total-cost .value") == "–"
+
+
+def test_managers_are_named_only_if_asked_for(
+    browser: Browser, database: Path, page: Path, tmp_path: Path
+) -> None:
+    with opened(browser, page) as tab:
+        assert tab.is_hidden("#managers-card")
+    out = tmp_path / "leads.html"
+    assert run_command(database, out, "--managers", LC_ALL="C").returncode == 0
+    with opened(browser, out, address="#period=all") as tab:
+        shown = {row[0]: row[1] for row in read_table(tab, "managers")}
+        found = query(
+            database,
+            "SELECT coalesce(manager, 'none'), count(*) FROM calltouch__leads "
+            f"WHERE created_on < '{LAST}' GROUP BY 1",
+        )
+        del shown["Total"]
+        assert shown == dict(found)
+
+
 def test_the_chart_of_visits_follows_the_filters(
     browser: Browser, database: Path, page: Path
 ) -> None:
@@ -526,10 +648,12 @@ def test_a_row_filters_the_page_and_a_chip_takes_it_back(
             ("sources", "source || ' ' || medium", "google cpc"),
             ("campaigns", "utm_campaign", "Поиск | Москва"),
             ("campaigns", "coalesce(utm_campaign, '')", "no utm_campaign"),
-            ("cities", "city", "Уфа"),
+            ("cities", "city_name", "Уфа"),
+            ("channels", "channel", "Search"),
             ("sites", "site_id::VARCHAR", "site202.example"),
         ):
-            value = {"no utm_campaign": "", "site202.example": "202"}.get(name, name)
+            values = {"no utm_campaign": "", "site202.example": "202", "Search": "organic"}
+            value = values.get(name, name)
             (expected,) = query(
                 database, f"SELECT count(*) FROM calltouch__leads WHERE {column} = '{value}'"
             )
@@ -552,7 +676,7 @@ def test_two_rows_filter_together_and_again_is_back(
     (expected,) = query(
         database,
         "SELECT count(*) FROM calltouch__leads "
-        "WHERE source = 'yandex' AND medium = 'cpc' AND city = 'Москва'",
+        "WHERE source = 'yandex' AND medium = 'cpc' AND city_name = 'Москва'",
     )
     with opened(browser, page, address="#period=all") as tab:
         tab.click("#sources button:has-text('yandex cpc')")
@@ -610,7 +734,8 @@ def test_tables_are_saved_as_spreadsheets_read_them(
 ) -> None:
     formula = "=HYPERLINK('https://example.com')"
     page = changed(
-        f"UPDATE calltouch__leads SET utm_campaign = {quoted(formula)} WHERE utm_campaign = 'digest'"
+        f"UPDATE calltouch__leads SET utm_campaign = {quoted(formula)} "
+        "WHERE utm_campaign = 'digest'"
     )
     with opened(browser, page, address=f"#language={language}&period=all") as tab:
         with tab.expect_download() as saving:
@@ -804,7 +929,10 @@ def test_no_leads_at_all_say_so(browser: Browser, changed: Callable[..., Path]) 
 def test_orders_of_calls_that_are_not_loaded_are_not_0(
     browser: Browser, database: Path, changed: Callable[..., Path]
 ) -> None:
-    page = changed("UPDATE calltouch__leads SET orders = 0, revenue = 0 WHERE lead_type = 'call'")
+    page = changed(
+        "UPDATE calltouch__leads SET has_orders_loaded = false, orders = NULL, revenue = NULL "
+        "WHERE lead_type = 'call'"
+    )
     text = (
         "SELECT sum(orders)::INT, count(*), "
         "(SELECT count(*) FROM calltouch__leads WHERE lead_type = 'call') "
@@ -835,7 +963,7 @@ def test_visits_and_ads_that_are_not_loaded_say_how_to_load_them(
     browser: Browser, page: Path, changed: Callable[..., Path]
 ) -> None:
     gone = changed(
-        "UPDATE calltouch__leads SET visits = 0, first_source = NULL, last_source = NULL, "
+        "UPDATE calltouch__leads SET visits = NULL, first_source = NULL, last_source = NULL, "
         "yandex_direct_ad_id = NULL, google_ads_creative_id = NULL"
     )
     with opened(browser, gone) as tab:
@@ -926,10 +1054,10 @@ def test_a_phone_shows_whole_names_above_their_numbers(
 
 
 def test_screen_readers_get_sentences_instead_of_marks(browser: Browser, page: Path) -> None:
-    for language in LOCALES:
-        texts = read_texts(language)
-        with opened(browser, page, address=f"#language={language}") as tab:
-            assert tab.get_attribute("html", "lang") == language
+    for chosen in LOCALES:
+        texts = read_texts(chosen)
+        with opened(browser, page, address=f"#language={chosen}") as tab:
+            assert tab.get_attribute("html", "lang") == chosen
             for chart in CHARTS:
                 heard = tab.locator(f"#{chart}").aria_snapshot()
                 words = tab.inner_text(f"#{chart}-title"), tab.inner_text(f"#{chart}-note")
@@ -997,7 +1125,8 @@ def contrast_of(shape: Locator) -> float:
         }
         const under = getComputedStyle(ground).backgroundColor;
         const hollow = style.fill === "none" || style.fill === clear;
-        const ink = first instanceof SVGElement ? (hollow ? style.stroke : style.fill) : style.color;
+        const paint = hollow ? style.stroke : style.fill;
+        const ink = first instanceof SVGElement ? paint : style.color;
         return [ink, under === clear ? "rgb(255, 255, 255)" : under];
     }"""
     colors = shape.evaluate(script)
@@ -1122,7 +1251,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     for path, message in (
         (nothing, f"There is no file {nothing}."),
         (text, f"{text} cannot be read: "),
-        (empty, f"{empty} does not have the marts of this version. Build them with dbt first"),
+        (empty, f"{empty} does not have the marts. Build them with dbt first"),
     ):
         result = run_command(path, out)
         assert result.returncode == 1

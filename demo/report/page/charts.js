@@ -7,8 +7,6 @@ const AD_DAYS = 14;
 const leadsOf = (cell) => cell.leads;
 const largest = (rows, value = leadsOf) =>
   rows.reduce((best, row) => (value(row) > value(best) ? row : best), rows[0]);
-const chosenLeads = ({ from, to }) =>
-  leads.filter((lead) => passes(lead) && lead.day >= from && lead.day <= to);
 
 // Days after the last whole one are not finished: they have no mean, and are in no sum.
 function dayRows({ first, from, to }) {
@@ -72,6 +70,28 @@ function hourSentence(rows) {
   return fill(texts.hours_sentence, { weekday, hour, count: formats.whole(count) });
 }
 
+function callRows(chosen) {
+  const calls = chosenLeads(chosen).filter((lead) => typeof lead.missed === "number");
+  const hours = sumsBy(calls, (call) => call.hour, ["missed"]);
+  if (!calls.length) return [];
+  return Array.from({ length: 24 }, (_, hour) => {
+    const { missed, missedOf } = hours.get(hour) ?? { missed: 0, missedOf: 0 };
+    const row = (state, rank, count) => {
+      return { hour, state, rank, leads: count, share: formats.percent(count / missedOf) };
+    };
+    return [row(texts.answered, 0, missedOf - missed), row(texts.missed, 1, missed)];
+  }).flat();
+}
+
+function callSentence(rows) {
+  const { hour, leads: count } = largest(rows.filter((row) => row.rank === 1));
+  return count ? fill(texts.calls_sentence, { hour, count: formats.whole(count) }) : texts.calls_none_missed;
+}
+
+function callsMissing(chosen) {
+  return chosenLeads(chosen).some((lead) => lead.calls) ? texts.calls_not_loaded : texts.calls_none;
+}
+
 // Whoever came once came from one source.
 function pathRows(chosen) {
   const rows = chosenLeads(chosen).filter((row) => row.visits > 1);
@@ -103,7 +123,7 @@ function pathSentence(rows) {
 }
 
 function pathsMissing(chosen) {
-  if (chosenLeads(chosen).some((lead) => lead.withVisits)) return texts.paths_none;
+  if (chosenLeads(chosen).some((lead) => lead.visits !== null)) return texts.paths_none;
   return texts.paths_not_loaded;
 }
 
@@ -155,6 +175,11 @@ const CHARTS = {
     ["weekday", (row) => row.weekday],
     ["hour", (row) => row.hour],
     ["leads", leadsOf],
+  ]],
+  calls: [callRows, callSentence, callsMissing, [
+    ["hour", (row) => row.hour],
+    ["calls_state", (row) => row.state],
+    ["calls", leadsOf],
   ]],
   paths: [pathRows, pathSentence, pathsMissing, [
     ["first", (row) => row.first],

@@ -1,7 +1,7 @@
 // What a person chose: a period, a language and values by which to filter. It stands in the
 // address, so that whoever gets the address sees the same.
 
-const FILTERS = ["site", "source", "medium", "campaign", "city"];
+const FILTERS = ["site", "channel", "source", "medium", "campaign", "city", "manager"];
 const PRESETS = ["30", "90", "all"];
 const FIRST_CHOICE = { language: document.documentElement.lang, preset: "90", filters: {} };
 
@@ -32,11 +32,17 @@ function period() {
 
 // Where a value is missing, the filter and the address have an empty text.
 const valueOf = (row, name) => row[name] ?? "";
-const passes = (row, but = "") =>
+const passes = (row) =>
   FILTERS.every(
-    (name) =>
-      name === but || choice.filters[name] === undefined || choice.filters[name] === valueOf(row, name),
+    (name) => choice.filters[name] === undefined || choice.filters[name] === valueOf(row, name),
   );
+const within = (row, { from, to }) => row.day >= from && row.day <= to && passes(row);
+const chosenLeads = (chosen) => leads.filter((lead) => within(lead, chosen));
+
+// Costs are of campaigns: nobody knows how they divide among cities or managers.
+const COST_FIELDS = ["site", "channel", "source", "medium", "campaign"];
+const costsDivide = () => Object.keys(choice.filters).every((name) => COST_FIELDS.includes(name));
+const chosenCosts = (chosen) => (costsDivide() ? costs.filter((cost) => within(cost, chosen)) : []);
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));

@@ -34,6 +34,9 @@ function speak(language) {
     percent: number({ style: "percent", maximumFractionDigits: 0 }),
     money: whole,
     shortMoney: (value) => (Math.abs(value) < 1000 ? whole : compact)(value),
+    seconds: number({ style: "unit", unit: "second", maximumFractionDigits: 0 }),
+    duration: (value) =>
+      Number.isFinite(value) ? `${Math.floor(value / 60)}:${String(Math.round(value % 60)).padStart(2, "0")}` : "–",
     plural: new Intl.PluralRules(numberLocale),
     day: date({ day: "numeric", month: "long", year: "numeric" }),
     shortDay: date({ day: "numeric", month: "short" }),

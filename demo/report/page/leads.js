@@ -20,50 +20,66 @@ function rowsOf(columns) {
   );
 }
 
+const leads = report.period ? rowsOf(await unpack(report.leads)) : [];
+const costs = report.period ? rowsOf(await unpack(report.costs)) : [];
+for (const lead of leads) {
+  lead.leads = 1;
+  lead.calls = lead.type === "call" ? 1 : 0;
+  lead.requests = 1 - lead.calls;
+}
+
+// A measure is absent from the rows that lack it: leads have no cost, and calls may have no orders.
+// So each sum has beside it how many rows it is of.
 const MEASURES = [
   "leads",
   "calls",
   "requests",
   "target",
   "uniqueTarget",
+  "fresh",
   "orders",
   "revenue",
-  // Leads whose orders are loaded, of which alone a share may be taken.
-  "withOrders",
+  "missed",
+  "reached",
+  "cost",
+  "clicks",
 ];
-
-const leads = report.period ? rowsOf(await unpack(report.leads)) : [];
-for (const lead of leads) {
-  const loaded = report.loaded[`${lead.site} ${lead.type}`];
-  lead.leads = 1;
-  lead.calls = lead.type === "call" ? 1 : 0;
-  lead.requests = 1 - lead.calls;
-  lead.withOrders = loaded.orders ? 1 : 0;
-  lead.withVisits = loaded.visits ? 1 : 0;
-}
 
 // The sums of measures over rows, one for each value of a key, with the first row of each.
 function sumsBy(rows, keyOf, measures = MEASURES) {
   const groups = new Map();
+  const counts = measures.map((measure) => `${measure}Of`);
   for (const row of rows) {
     const key = keyOf(row);
     let group = groups.get(key);
     if (!group) {
       group = { key, row };
-      for (const measure of measures) group[measure] = 0;
+      for (const name of [...measures, ...counts]) group[name] = 0;
       groups.set(key, group);
     }
-    for (const measure of measures) group[measure] += row[measure];
+    measures.forEach((measure, place) => {
+      const value = row[measure];
+      if (value === null || value === undefined) return;
+      group[measure] += value;
+      group[counts[place]] += row[counts[place]] ?? 1;
+    });
   }
   return groups;
 }
 
 function sumOf(rows, measures = MEASURES) {
-  const none = Object.fromEntries(measures.map((name) => [name, 0]));
+  const names = measures.flatMap((measure) => [measure, `${measure}Of`]);
+  const none = Object.fromEntries(names.map((name) => [name, 0]));
   return sumsBy(rows, () => "", measures).get("") ?? none;
 }
 
 // What is not loaded is not a number, so that it is never shown as 0.
-const orders = (group) => (group.withOrders ? group.orders : NaN);
-const revenue = (group) => (group.withOrders ? group.revenue : NaN);
-const conversion = (group) => group.orders / group.withOrders;
+const known = (group, measure) => (group[`${measure}Of`] ? group[measure] : NaN);
+const shareOf = (group, measure) => group[measure] / group[`${measure}Of`];
+const conversion = (group) => shareOf(group, "orders");
+
+function median(values) {
+  const sorted = values.sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

@@ -1,61 +1,149 @@
 // The page: its tiles, its filters, and what happens when a person chooses.
 
-function trend(change) {
-  if (!change) return ["same", "="];
-  return change < 0 ? ["down", "▼"] : ["up", "▲"];
-}
+const ofLeads = (now, measure) => fill(texts.of_leads, { share: formats.share(shareOf(now, measure)) });
+const perCost = (measure) => (now) => known(now, "cost") / known(now, measure);
 
-// How a number changed since the period before, which is as long and must be whole.
-function changeOf(name, value, before, days) {
-  const past = name === "conversion" ? conversion(before) : before[name];
-  const difference = name === "conversion" ? value - past : value / past - 1;
-  if (!Number.isFinite(difference)) return null;
-  const rounded = Math.round(difference * (name === "conversion" ? 1000 : 100));
+// Each tile: its value of the sums, its format and what it says below; then whether it changes by a
+// ratio or by percentage points, and whether more of it is good (1), bad (-1) or neither (0).
+const TILES = {
+  leads: [
+    (now) => now.leads,
+    "whole",
+    (now) => `${counted("calls", now.calls)}, ${counted("requests", now.requests)}`,
+    "ratio",
+    1,
+  ],
+  target: [(now) => known(now, "target"), "whole", (now) => ofLeads(now, "target"), "ratio", 1],
+  uniqueTarget: [
+    (now) => known(now, "uniqueTarget"),
+    "whole",
+    (now) => ofLeads(now, "uniqueTarget"),
+    "ratio",
+    1,
+  ],
+  fresh: [(now) => known(now, "fresh"), "whole", (now) => ofLeads(now, "fresh"), "ratio", 1],
+  orders: [
+    (now) => known(now, "orders"),
+    "whole",
+    (now, days) => fill(texts.per_day, { count: formats.decimal(now.orders / days) }),
+    "ratio",
+    1,
+  ],
+  conversion: [conversion, "share", () => texts.conversion_note, "points", 1],
+  revenue: [
+    (now) => known(now, "revenue"),
+    "shortMoney",
+    (now) =>
+      now.orders ? fill(texts.per_order, { amount: formats.shortMoney(now.revenue / now.orders) }) : "",
+    "ratio",
+    1,
+  ],
+  missed: [
+    (now) => shareOf(now, "missed"),
+    "share",
+    (now) =>
+      fill(texts.of_calls, { missed: formats.whole(now.missed), calls: formats.whole(now.missedOf) }),
+    "points",
+    -1,
+  ],
+};
+const COST_TILES = {
+  cost: [(now) => known(now, "cost"), "shortMoney", (now) => counted("clicks", now.clicks), "ratio", 0],
+  costPerLead: [perCost("leads"), "shortMoney", () => texts.cost_note, "ratio", -1],
+  costPerOrder: [perCost("orders"), "shortMoney", () => texts.cost_note, "ratio", -1],
+  return: [
+    (now) => known(now, "revenue") / known(now, "cost"),
+    "percent",
+    () => texts.return_note,
+    "points",
+    1,
+  ],
+};
+
+// How a number changed since the period before; nothing if that has none to compare with.
+function changeOf(value, past, [, , , kind, better], days) {
+  const difference = kind === "points" ? value - past : value / past - 1;
+  if (!Number.isFinite(difference)) return "";
+  const rounded = Math.round(difference * (kind === "points" ? 1000 : 100));
   const text =
-    name === "conversion"
+    kind === "points"
       ? fill(texts.points, { change: formats.decimal(Math.abs(rounded) / 10) })
       : formats.percent(Math.abs(rounded) / 100);
-  const [direction, sign] = trend(rounded);
-  const arrow = node("span", { class: direction }, sign);
-  return node("div", { class: "detail change" }, arrow, ` ${text} ${counted("prior", days)}`);
+  const judged = Math.sign(rounded) * better;
+  const sign = rounded ? (rounded > 0 ? "▲" : "▼") : "=";
+  const arrow = node("span", { class: ["bad", "", "good"][judged + 1] }, sign);
+  return node("dd", { class: "detail change" }, arrow, ` ${text} ${counted("prior", days)}`);
+}
+
+function tileOf(name, tile, now, before, chosen) {
+  const [valueIn, format, detail] = tile;
+  const value = valueIn(now);
+  const absent = !Number.isFinite(value);
+  const made = node(
+    "div",
+    { class: absent ? "total absent" : "total", id: `total-${name}`, "data-value": value },
+    node("dt", {}, texts[name]),
+    node("dd", { class: "value", title: formats[exact(format)](value) }, formats[format](value)),
+    node("dd", { class: "detail" }, absent ? (texts[`${name}_absent`] ?? texts.absent) : detail(now, chosen.days)),
+  );
+  if (before && !absent) made.append(changeOf(value, valueIn(before), tile, chosen.days));
+  return made;
+}
+
+// The sums of the campaigns that cost something, as their table has them.
+function sumOfCosts(chosen) {
+  const rows = chosenCosts(chosen);
+  const campaigns = new Set(rows.map((row) => valueOf(row, "campaign")));
+  return sumOf([...rows, ...chosenLeads(chosen).filter((row) => campaigns.has(valueOf(row, "campaign")))]);
 }
 
 function showTiles(chosen) {
   const { first, from, days } = chosen;
-  const now = sumOf(chosenLeads(chosen));
   const start = from - days * DAY;
-  const before = start >= first ? sumOf(chosenLeads({ from: start, to: from - DAY })) : null;
-  const { whole, decimal, share, shortMoney } = formats;
-  const counts = { calls: counted("calls", now.calls), requests: counted("requests", now.requests) };
-  const tiles = [
-    ["leads", now.leads, whole, fill(texts.calls_and_requests, counts)],
-    ["target", now.target, whole, fill(texts.of_leads, { share: share(now.target / now.leads) })],
-    ["uniqueTarget", now.uniqueTarget, whole, fill(texts.of_leads, { share: share(now.uniqueTarget / now.leads) })],
-    ["orders", orders(now), whole, fill(texts.per_day, { count: decimal(now.orders / days) })],
-    ["conversion", conversion(now), share, texts.conversion_note],
-    ["revenue", revenue(now), shortMoney, now.orders ? fill(texts.per_order, { amount: shortMoney(now.revenue / now.orders) }) : ""],
-  ];
+  // The period before is as long and must be whole.
+  const earlier = start >= first ? { from: start, to: from - DAY } : null;
+  const show = (tiles, sum) => {
+    const [now, before] = [sum(chosen), earlier && sum(earlier)];
+    return Object.entries(tiles).map(([name, tile]) => tileOf(name, tile, now, before, chosen));
+  };
+  const sum = (span) => sumOf(chosenLeads(span));
   element("totals").replaceChildren(
-    ...tiles.map(([name, value, format, detail]) => {
-      const absent = Number.isNaN(value);
-      const title = name === "revenue" ? formats.money(value) : format(value);
-      const tile = node(
-        "div",
-        { class: "total", id: `total-${name}`, "data-value": value, title },
-        node("dt", {}, texts[name]),
-        node("dd", { class: "value" }, format(value)),
-      );
-      if (absent) tile.classList.add("absent");
-      tile.append(node("dd", { class: "detail" }, absent ? texts.orders_not_loaded : detail));
-      const change = before && !absent && changeOf(name, value, before, days);
-      if (change) tile.append(change);
-      return tile;
-    }),
+    ...show(TILES, sum),
+    ...(costs.length ? show(COST_TILES, sumOfCosts) : []),
   );
-  const without = now.leads - now.withOrders;
-  element("partial").hidden = !without || !now.withOrders;
+  const now = sum(chosen);
+  const without = now.leads - now.ordersOf;
+  element("partial").hidden = !without || !now.ordersOf;
   element("partial").textContent = counted("orders_partly_loaded", without);
   element("status").textContent = counted("status", now.leads);
+}
+
+const WAIT_LIMIT = 20;
+
+// What happens to calls: how long they wait and last, and whether who was missed got through.
+function showCalls(chosen) {
+  const calls = chosenLeads(chosen).filter((lead) => lead.calls);
+  const numbers = (name) => calls.map((call) => call[name]).filter((value) => typeof value === "number");
+  const answered = calls.filter((call) => call.missed === 0 && typeof call.wait === "number");
+  const quick = answered.filter((call) => call.wait <= WAIT_LIMIT).length;
+  const { reached, reachedOf } = sumOf(calls);
+  const figures = [
+    ["reached", formats.share(reached / reachedOf), counted("reached_after", median(numbers("minutes")))],
+    ["wait", formats.seconds(median(answered.map((call) => call.wait))), fill(texts.wait_note, { share: formats.percent(quick / answered.length), seconds: WAIT_LIMIT })],
+    ["talk", formats.duration(median(numbers("talk"))), texts.talk_note],
+  ];
+  element("calls-figures").hidden = !calls.length;
+  element("calls-figures").replaceChildren(
+    ...figures.map(([name, value, detail]) =>
+      node(
+        "div",
+        { id: `calls-${name}` },
+        node("dt", {}, texts[name]),
+        node("dd", { class: "value" }, value),
+        node("dd", { class: "detail" }, value === "–" ? texts.absent : detail),
+      ),
+    ),
+  );
 }
 
 function chip(name) {
@@ -95,7 +183,7 @@ function showFilters({ first, from, to, preset }) {
 
 function show() {
   const chosen = period();
-  const some = leads.some((lead) => passes(lead) && lead.day >= chosen.from && lead.day <= chosen.to);
+  const some = leads.some((lead) => within(lead, chosen));
   element("empty").hidden = some;
   element("content").hidden = !some;
   showFilters(chosen);
@@ -104,7 +192,8 @@ function show() {
     return;
   }
   showTiles(chosen);
-  for (const id of Object.keys(TABLES)) showTable(id);
+  showCalls(chosen);
+  for (const id of Object.keys(TABLES)) if (HAS_TABLE[id]?.() ?? true) showTable(id);
   for (const name of Object.keys(CHARTS)) showChart(name);
 }
 
@@ -135,7 +224,7 @@ function change(changes) {
 }
 
 function start() {
-  element("sites-card").hidden = firstDays.size < 3;
+  for (const [id, has] of Object.entries(HAS_TABLE)) element(`${id}-card`).hidden = !has();
   element("site").addEventListener("change", ({ target: { value } }) => {
     const { site, ...filters } = choice.filters;
     change({ filters: value ? { ...filters, site: value } : filters });

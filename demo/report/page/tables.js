@@ -1,37 +1,56 @@
 // Tables of leads by where they come from. A row filters the page, a heading sorts its table.
 
 const TABLE_ROWS = 11;
-// The fields that make the rows of each table; a row has the name of the first, then the others.
-const TABLES = {
-  sources: ["source", "medium"],
-  campaigns: ["campaign"],
-  cities: ["city"],
-  sites: ["site"],
-};
+// Each column: its name, its value of the sums of a row, and its format.
 const COLUMNS = [
   ["leads", (group) => group.leads, "whole"],
-  ["target", (group) => group.target, "whole"],
-  ["orders", orders, "whole"],
-  ["revenue", revenue, "shortMoney"],
+  ["target", (group) => known(group, "target"), "whole"],
+  ["orders", (group) => known(group, "orders"), "whole"],
+  ["revenue", (group) => known(group, "revenue"), "shortMoney"],
   ["conversion", conversion, "share"],
 ];
+const COST_COLUMNS = [
+  ["cost", (group) => group.cost, "shortMoney"],
+  ["leads", (group) => group.leads, "whole"],
+  ["costPerLead", (group) => group.cost / known(group, "leads"), "shortMoney"],
+  ["costPerOrder", (group) => group.cost / known(group, "orders"), "shortMoney"],
+  ["return", (group) => known(group, "revenue") / group.cost, "percent"],
+];
+// The fields that make the rows of each table; a row has the name of the first, then the others.
+const TABLES = {
+  channels: [["channel"], COLUMNS],
+  sources: [["source", "medium"], COLUMNS],
+  campaigns: [["campaign"], COLUMNS],
+  spending: [["campaign"], COST_COLUMNS],
+  cities: [["city"], COLUMNS],
+  sites: [["site"], COLUMNS],
+  managers: [["manager"], COLUMNS],
+};
+const HAS_TABLE = {
+  spending: () => costs.length > 0,
+  sites: () => firstDays.size > 2,
+  managers: () => report.managers,
+};
 const order = {};
 const unfolded = new Set();
-for (const id of Object.keys(TABLES)) order[id] = { column: "leads", up: false };
+for (const [id, [, columns]] of Object.entries(TABLES)) order[id] = { column: columns[0][0], up: false };
 
 const exact = (format) => (format === "shortMoney" ? "money" : format);
 
 function nameOf(field, value) {
   if (value === "") return texts[`no_${field}`];
+  if (field === "channel") return texts[`channel_${value}`] ?? value;
   return field === "site" ? (report.sites[value] ?? value) : value;
 }
 
 // All groups of a table in its order; those that have no name come last.
 function groupsOf(id) {
-  const fields = TABLES[id];
-  const { from, to } = period();
-  const rows = leads.filter((lead) => passes(lead) && lead.day >= from && lead.day <= to);
-  const groups = [...sumsBy(rows, (row) => JSON.stringify(fields.map((name) => row[name]))).values()];
+  const [fields, columns] = TABLES[id];
+  const chosen = period();
+  const rows = [...chosenLeads(chosen), ...chosenCosts(chosen)];
+  const sums = sumsBy(rows, (row) => JSON.stringify(fields.map((name) => row[name])));
+  const measure = id === "spending" ? "cost" : "leads";
+  const groups = [...sums.values()].filter((group) => group[`${measure}Of`]);
   for (const group of groups) {
     group.values = Object.fromEntries(fields.map((name) => [name, valueOf(group.row, name)]));
     group.names = fields
@@ -40,7 +59,7 @@ function groupsOf(id) {
     group.nameless = fields.every((name) => group.values[name] === "");
   }
   const { column, up } = order[id];
-  const [, value] = COLUMNS.find(([name]) => name === column) ?? [];
+  const [, value] = columns.find(([name]) => name === column) ?? [];
   const byName = (a, b) => a.names.join(" ").localeCompare(b.names.join(" "), locales.number);
   // What is not loaded is below all numbers.
   const number = (group) => (Number.isNaN(value(group)) ? -Infinity : value(group));
@@ -50,8 +69,8 @@ function groupsOf(id) {
 }
 
 // A row: a button if it filters, a bar as long as its share of the leads of the longest.
-function tableRow(group, name, longest = 0) {
-  const cells = COLUMNS.map(([column, value, format]) => {
+function tableRow(columns, group, name, longest = 0) {
+  const cells = columns.map(([column, value, format]) => {
     const title = formats[exact(format)](value(group));
     const label = texts[`${column}_short`] ?? texts[column];
     return node(
@@ -60,7 +79,8 @@ function tableRow(group, name, longest = 0) {
       formats[format](value(group)),
     );
   });
-  const bar = node("span", { class: "bar", style: `width: ${longest && (100 * group.leads) / longest}%` });
+  const length = `width: ${(100 * group.leads) / longest}%`;
+  const bar = node("span", { class: "bar", style: length });
   for (const kind of ["calls", "requests"]) {
     bar.append(node("i", { style: `flex: ${group[kind]}`, title: `${texts[kind]}: ${formats.whole(group[kind])}` }));
   }
@@ -91,14 +111,15 @@ function heading(id, column, label) {
 }
 
 function showTable(id) {
+  const [fields, columns] = TABLES[id];
   const groups = groupsOf(id);
   const named = groups.filter((group) => !group.nameless);
   const nameless = groups.filter((group) => group.nameless);
   // A row for all others is worth it if there are two or more.
   const fold = !unfolded.has(id) && named.length > TABLE_ROWS + 1;
   const shown = fold ? named.slice(0, TABLE_ROWS) : named;
-  const longest = Math.max(...shown.map((group) => group.leads));
-  const rows = shown.map((group) => tableRow(group, filterButton(group), longest));
+  const longest = id === "spending" ? 0 : Math.max(...shown.map((group) => group.leads));
+  const rows = shown.map((group) => tableRow(columns, group, filterButton(group), longest));
   if (named.length > TABLE_ROWS + 1) {
     const others = named.slice(TABLE_ROWS);
     const label = fold ? counted("others", others.length) : texts.fewer;
@@ -109,19 +130,19 @@ function showTable(id) {
       element(id).querySelector("[aria-expanded]").focus();
     });
     const row = fold
-      ? tableRow(sumOf(others), button)
-      : node("tr", { role: "row" }, node("th", { role: "cell", colspan: COLUMNS.length + 1 }, button));
+      ? tableRow(columns, sumOf(others), button)
+      : node("tr", { role: "row" }, node("th", { role: "cell", colspan: columns.length + 1 }, button));
     row.className = "quiet";
     rows.push(row);
   }
   for (const group of nameless) {
-    const row = tableRow(group, filterButton(group));
+    const row = tableRow(columns, group, filterButton(group));
     row.className = "quiet";
     rows.push(row);
   }
   const headings = [
-    heading(id, "name", texts[TABLES[id][0]]),
-    ...COLUMNS.map(([name]) => heading(id, name, texts[`${name}_short`] ?? texts[name])),
+    heading(id, "name", texts[fields[0]]),
+    ...columns.map(([name]) => heading(id, name, texts[`${name}_short`] ?? texts[name])),
   ];
   const total = node("span", { class: "name" }, texts.total);
   const table = element(id);
@@ -130,17 +151,17 @@ function showTable(id) {
   table.replaceChildren(
     node("thead", { role: "rowgroup" }, node("tr", { role: "row" }, ...headings)),
     node("tbody", { role: "rowgroup" }, ...rows),
-    node("tfoot", { role: "rowgroup" }, tableRow(sumOf(groups), total)),
+    node("tfoot", { role: "rowgroup" }, tableRow(columns, sumOf(groups), total)),
   );
   element(`${id}-save`).replaceChildren(saveButton(id, () => fileOf(id)));
 }
 
 function fileOf(id) {
-  const fields = TABLES[id];
-  const headings = [...fields, ...COLUMNS.map(([name]) => name)].map((name) => texts[name]);
+  const [fields, columns] = TABLES[id];
+  const headings = [...fields, ...columns.map(([name]) => name)].map((name) => texts[name]);
   const rows = groupsOf(id).map((group) => [
     ...fields.map((name) => group.values[name]),
-    ...COLUMNS.map(([, value]) => value(group)),
+    ...columns.map(([, value]) => value(group)),
   ]);
   return [headings, rows];
 }
