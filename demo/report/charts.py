@@ -123,9 +123,8 @@ def _hours(texts: Mapping[str, str]) -> Any:
 
 def _paths(texts: Mapping[str, str]) -> Any:
     """Leads by the source of their first visit and that of their last."""
-    label = {"labelLimit": 90, "domain": False}
-    last = alt.Axis(title=texts["last"], orient="top", labelAngle=40, **label)
-    first = alt.Axis(title=texts["first"], **label)
+    last = alt.Axis(title=texts["last"], orient="top", labelAngle=40, labelLimit=90, domain=False)
+    first = alt.Axis(title=texts["first"], labelLimit=90, domain=False)
     chart = _chart("paths", 350).encode(
         alt.X("last:N", sort=alt.EncodingSortField("lastRank", op="min"), axis=last),
         alt.Y("first:N", sort=alt.EncodingSortField("firstRank", op="min"), axis=first),

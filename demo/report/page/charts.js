@@ -200,7 +200,7 @@ function showChart(name) {
   const rows = rowsOfChart(chosen);
   const card = element(`${name}-card`);
   card.classList.toggle("absent", !rows.length);
-  element(name).hidden = !rows.length;
+  element(name).parentElement.hidden = !rows.length;
   element(`${name}-numbers`).hidden = !rows.length;
   element(`${name}-note`).textContent = rows.length ? sentence(rows) : missing(chosen);
   element(`${name}-numbers`).replaceChildren(

@@ -224,6 +224,7 @@ function change(changes) {
 }
 
 function start() {
+  element("filters").hidden = false;
   for (const [id, has] of Object.entries(HAS_TABLE)) element(`${id}-card`).hidden = !has();
   element("site").addEventListener("change", ({ target: { value } }) => {
     const { site, ...filters } = choice.filters;
