@@ -44,7 +44,7 @@ def tables(language: str) -> dict[str, str]:
         "settings": _settings(own, words),
         "sdk-settings": _settings(sdk, words),
         "fields": "\n".join(_fields(path, words) for path in sorted(ROOT.glob("schemas/*.json"))),
-        "targets": _targets(),
+        "targets": _targets(words),
         **recipes,
     }
 
@@ -76,7 +76,7 @@ def _settings(settings: list[dict[str, Any]], words: dict[str, Any]) -> str:
         rows.append(
             [
                 f"`{name}` *" if name in required else f"`{name}`",
-                kind or setting["kind"],
+                kind or words["kinds"].get(setting["kind"], setting["kind"]),
                 f"`{json.dumps(setting['value'])}`" if "value" in setting else "",
                 words["settings"].get(name, setting["description"]),
             ]
@@ -84,12 +84,16 @@ def _settings(settings: list[dict[str, Any]], words: dict[str, Any]) -> str:
     return _table(words["settings_header"], rows)
 
 
-def _targets() -> str:
+def _targets(words: dict[str, Any]) -> str:
     rows = [
-        [f"{row['package']} {row['version']}", row["proof"], row["notes"]]
+        [
+            f"{row['package']} {row['version']}",
+            words["proofs"].get(row["proof"], row["proof"]),
+            words["targets"].get(row["package"], row["notes"]),
+        ]
         for row in _data("targets")
     ]
-    return _table(["Target", "Proved", "What to know"], rows)
+    return _table(words["targets_header"], rows)
 
 
 def _fields(path: Path, words: dict[str, Any]) -> str:

@@ -42,6 +42,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--latency", type=float, default=0.0, metavar="SECONDS", help="of an answer"
     )
+    parser.add_argument(
+        "--per-second",
+        type=float,
+        default=5,
+        metavar="N",
+        help="API calls that an address may make",
+    )
     parser.add_argument("--token", default=Sandbox.token, help="the only one that is valid")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     return parser.parse_args()
@@ -61,6 +68,7 @@ def main() -> int:
         journal.calls(options.calls_per_day),
         token=options.token,
         latency=options.latency,
+        per_second=options.per_second,
         now=lambda: min(datetime.now(timezone.utc), last_instant),
         ads_come_later=True,
     )

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sandbox import recordings
 from sandbox.call_contract import CALLS
 from sandbox.clock import MOSCOW
 from sandbox.contract import BadQueryError, Contract
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.faults import Call, Fault
-    from sandbox.generator import Record
     from sandbox.journal import Journal
+    from sandbox.leads import Record
 
 BASE = "/calls-service/RestAPI"
 HTML = "text/html;charset=UTF-8"
+AUDIO = "audio/mpeg"
 _HELP = "/help/"
 _ADS = ("yandexDirect", "googleAdWords")
 _PAGING = (("page", "1"), ("limit", "1000"))
@@ -114,19 +116,22 @@ class Api:
             answer = _encode(fault, *self._result(call, fault))
         call.rows = answer.rows
         accepted = call.headers.get("Accept-Encoding", "")
-        if self.gzip and "gzip" in accepted and answer.body:
+        plain = not answer.body or answer.headers["Content-Type"] == AUDIO
+        if self.gzip and "gzip" in accepted and not plain:
             answer.body = gzip.compress(answer.body, 1, mtime=0)
             answer.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return answer
 
     def _result(self, call: Call, fault: Fault | None) -> tuple[int, Any]:
-        """Return a status and a JSON value; a text stands for a page of HTML."""
+        """Return a status and a JSON value; a text stands for a page of HTML, bytes for a sound."""
         if call.params.get("clientApiId") != self.token:
             return 403, {"message": "Неверный токен доступа clientApiId"}
         path = call.path.removeprefix(BASE)
         if match := REQUESTS.path.fullmatch(path):
             number = match["number"]
             status, result = self._request(number) if number else self._requests(call.params)
+        elif match := recordings.PATH.fullmatch(path):
+            status, result = self._recording(match["site"], match["call"])
         else:
             site = path.split("/")[1]
             status, result = self._calls(site, call.params, fault)
@@ -185,6 +190,15 @@ class Api:
             "recordsTotal": len(rows),
             "records": page,
         }
+
+    def _recording(self, site: str, number: str) -> tuple[int, Any]:
+        if not self._knows(site):
+            return 200, HELP_PAGE
+        call = self.call_journal.find(int(site), number)
+        if call is None or not self._exists(CALLS, call):
+            return 404, {"message": f"Звонок {number} не найден"}
+        sound = recordings.recording(call)
+        return (404, {"message": "Запись разговора не найдена"}) if sound is None else (200, sound)
 
     def _newest_calls(self, site: str, params: Mapping[str, str]) -> list[Record]:
         rows = self._select(CALLS, self.call_journal, params, site)
@@ -253,6 +267,8 @@ def _encode(fault: Fault | None, status: int, result: Any) -> Answer:
     """Pack an answer; a fault may spoil a good one on the way."""
     if isinstance(result, str):
         return Answer(status, result.encode(), {"Content-Type": HTML})
+    if isinstance(result, bytes):
+        return Answer(status, result, {"Content-Type": AUDIO})
     kind = fault.kind if fault and status == 200 else None
     options = fault.options if fault else {}
     if kind == "change":
@@ -292,9 +308,9 @@ def _count_rows(result: Any) -> int | None:
 
 
 def answer_elsewhere(path: str) -> Answer | None:
-    """Return the answer to a path that is of no journal; None if it is of one."""
-    for contract in (REQUESTS, CALLS):
-        if path.startswith(BASE) and contract.path.fullmatch(path.removeprefix(BASE)):
+    """Return the answer to a path that the API does not have; None if it has it."""
+    for known in (REQUESTS.path, CALLS.path, recordings.PATH):
+        if path.startswith(BASE) and known.fullmatch(path.removeprefix(BASE)):
             return None
     if path == _HELP:
         return Answer(200, HELP_PAGE.encode(), {"Content-Type": HTML})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sandbox.contract import BadQueryError, Contract
+from sandbox.contract import BadQueryError, Contract, is_set
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.contract import Params, Test
-    from sandbox.generator import Record
+    from sandbox.leads import Record
 
 #: The keys that each parameter asks for, and what they are without it.
 FLAGS: dict[str, dict[str, Any]] = {
@@ -57,7 +57,7 @@ class CallContract(Contract):
     def filters(self, params: Params) -> list[Test]:
         if params.get("attribution", "1") not in {"0", "1"}:
             raise BadQueryError(params["attribution"])
-        wanted = [key for name, key in ONLY.items() if params.get(name) == "true"]
+        wanted = [key for name, key in ONLY.items() if is_set(params, name)]
         return [lambda record: all(record.get(key) is True for key in wanted)]
 
     def exists(self, record: Record, now: datetime) -> bool:
@@ -66,7 +66,7 @@ class CallContract(Contract):
         return began is None or began + lasts <= now.timestamp()
 
     def show(self, record: Record, params: Params) -> Record:
-        hidden = [keys for flag, keys in FLAGS.items() if params.get(flag) != "true"]
+        hidden = [keys for flag, keys in FLAGS.items() if not is_set(params, flag)]
         shown = record | {key: empty for keys in hidden for key, empty in keys.items()}
         if params.get("attribution") == "0":
             shown["attribution"] = 0

@@ -5,29 +5,62 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
+from copy import deepcopy
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox import pools
+from sandbox import people, pools
 from sandbox.clock import MOSCOW, stamp
-from sandbox.generator import Maker, Record, first_id, has_edges, number_of_leads, time_of_lead
+from sandbox.leads import Maker, Record, first_id, has_edges, number_of_leads, time_of_lead
+from sandbox.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sandbox.pools import Traffic
+    from sandbox.people import Visitor
+    from sandbox.traffic import Traffic
 
 # Far from the ids of requests, so that neither sessions nor orders of the two are mixed up.
 _FIRST_ID = 2_000_000_000
-_DEVICES = {"mobile": "smartphone"}
+# What is shorter is no talk, and hardly ever a target call.
+_TALK = 30
+_UTM = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
+# The keys of a call in the order of real ones; those that nothing fills are null.
+_KEYS = """
+callId callphase attribution callTags date duration callerNumber redirectNumber phoneNumber manager
+successful uniqueCall targetCall uniqTargetCall callbackCall city source medium keyword url callUrl
+ref hostname utmSource utmMedium utmCampaign utmContent utmTerm sessionId ctCallerId clientId
+yaClientId sipCallId userAgent ip waitingConnect callReferenceId mapVisits attrs comments phrases
+additionalTags callClientUniqueId device os browser timestamp sessionDate orders order yandexDirect
+googleAdWords siteId siteName callbackInfo ctClientId dcm phonesInText ctGlobalId subPoolName
+statusDetails customFields poolType
+"""
+_BLANK: Record = dict.fromkeys(_KEYS.split())
+
+
+@dataclass(eq=False)
+class _Caller:
+    """Someone who calls, and may call again a little later.
+
+    Attributes:
+        visitor: Who it is.
+        request: The request that the same person sent before, if any.
+        origin: What is the same in all of the calls.
+    """
+
+    visitor: Visitor
+    request: Record | None
+    origin: Record = field(default_factory=dict)
 
 
 class _Plan(NamedTuple):
-    """A call to be made: when, for how long, and the request that the same visitor sent before."""
+    """A call to be made; one that nobody answers has no duration."""
 
     second: int
     duration: int
-    request: Record | None
+    caller: _Caller
+    repeated: bool
 
 
 def calls_of_day(
@@ -46,22 +79,28 @@ def calls_of_day(
     rand = random.Random(f"calls:{seed}:{site}:{day.isoformat()}")
     midnight = datetime.combine(day, time(), MOSCOW)
     start = int(midnight.timestamp())
-    people = {person.client_id: person for person in pools.visitors(seed, site)}
-    strangers = (*people.values(), *pools.callers(seed, site))
+    plans: list[_Plan] = []
+    for second, request in _first_calls(rand, day, start, per_day, requests):
+        if request:
+            visitor = people.find(seed, site, request["client"]["clientId"])
+        else:
+            visitor = people.caller(rand, seed, site, day)
+        plans += _calls_of(rand, second, _Caller(visitor, request))
+    # A call gets its id when it ends.
+    plans.sort(key=lambda plan: (plan.second + max(plan.duration, 0), plan.second))
     records = []
-    plans = _plans(rand, day, start, number_of_leads(rand, day, per_day), requests)
     for number, plan in enumerate(plans, _FIRST_ID + first_id(day) + shift):
-        request = plan.request
-        someone = (people[request["client"]["clientId"]],) if request else strangers
-        maker = _CallMaker(rand, site, number, someone, midnight, plan.second * 1000)
-        records.append(maker.record(start + plan.second, plan.duration, request))
+        local = midnight + timedelta(seconds=plan.second)
+        maker = _CallMaker(rand, site, number, plan.caller.visitor, local)
+        records.append(maker.record(start + plan.second, plan))
     return records
 
 
-def _plans(
-    rand: random.Random, day: date, start: int, count: int, requests: Sequence[Record]
-) -> list[_Plan]:
-    """Plan a day's calls, in the order in which they end: that is when a call gets its id."""
+def _first_calls(
+    rand: random.Random, day: date, start: int, per_day: int, requests: Sequence[Record]
+) -> list[tuple[int, Record | None]]:
+    """Return when callers call for the first time on a day, and what each of them wrote before."""
+    count = round(number_of_leads(rand, day, per_day) * 0.9)  # the others call again
     written = [request for request in requests if request["session"]]
     calls: list[tuple[int, Record | None]] = []
     # A quarter of the calls, whose fraction counts on some days only.
@@ -73,111 +112,116 @@ def _plans(
         calls.append((time_of_lead(rand) // 1000, None))
     if count > 1 and has_edges(day):
         calls[-2:] = (0, None), (86_399, None)
-    plans = [_Plan(second, _duration(rand), request) for second, request in calls]
-    return sorted(plans, key=lambda plan: (plan.second + max(plan.duration, 0), plan.second))
+    return calls
 
 
-def _duration(rand: random.Random) -> int:
+def _calls_of(rand: random.Random, second: int, caller: _Caller) -> list[_Plan]:
+    """Plan what a caller does: calls, and in some cases calls again, mostly within a minute."""
+    duration = _duration(rand, second)
+    plans = [_Plan(second, duration, caller, repeated=False)]
+    if rand.random() < (0.6 if duration == 0 else 0.06):
+        wait = rand.randrange(24, rand.choice((60, 60, 60, 240, 7200)))
+        again = second + max(duration, 0) + wait
+        if again < 86_400:
+            plans.append(_Plan(again, _duration(rand, again), caller, repeated=True))
+    return plans
+
+
+def _duration(rand: random.Random, second: int) -> int:
+    """Return the seconds of a call: none if it is missed, which one in eight is, most at night."""
+    if rand.random() < (0.07 if 9 <= second // 3600 < 21 else 0.35):
+        return 0
     chance = rand.random()
     if chance < 0.02:
         return rand.randrange(-30, 0)
-    if chance < 0.14:
-        return 0
-    return rand.randrange(1200, 5400) if chance < 0.16 else rand.randrange(10, 600)
+    return rand.randrange(1200, 5400) if chance < 0.04 else rand.randrange(10, 600)
 
 
 class _CallMaker(Maker):
     """Makes one call."""
 
-    def record(self, epoch: int, duration: int, request: Record | None) -> Record:
-        traffic: Traffic = self.pick(pools.TRAFFIC)
-        visitor = self.visitor
-        dialled = f"7495{self.site % 1000:03}{self.number(0, 8):04}"
-        session: Record | None
-        if request:
-            session, attrs = request["session"], request["attrs"]
-            visits, orders = request["mapVisits"], request["orders"]
-            ads = {name: request[name] for name in ("yandexDirect", "googleAdWords")}
+    def record(self, epoch: int, plan: _Plan) -> Record:
+        caller = plan.caller
+        if not plan.repeated:
+            caller.origin = self.origin(epoch, caller.request)
+        origin = deepcopy(caller.origin) if plan.repeated else caller.origin
+        # Orders follow the first call that was answered.
+        if plan.duration:
+            caller.origin = origin | {"orders": []}
         else:
-            attrs = {"param1": "value1"} if self.random() < 0.3 else None
-            session = self.session(traffic, attrs) if self.random() > 0.25 else None
-            visits = self.visits(session) if session else []
-            orders = []
-            if session and self.random() < traffic.deals / 2:
-                orders = self.orders(epoch * 1000, session)
-            ads = self.campaigns(traffic.ads if session and self.random() < 0.9 else None, traffic)
-        answered = duration != 0
-        target, unique = self.random() < 0.7, self.random() < 0.8
-        callback = self.random() < 0.06
-        speech = self.speech() if duration > 20 and self.random() < 0.5 else None
+            origin = origin | {"orders": []}
         return {
+            **_BLANK,
             "callId": self.id,
             "callphase": "calldisconnected",
             "attribution": 1,
-            "callTags": self.tags(),
             "date": stamp(self.local),
-            "duration": duration,
-            "callerNumber": visitor.phone if self.random() > 0.005 else "anonymous",
-            "redirectNumber": self.redirect() if answered else "undefined",
-            "phoneNumber": dialled,
+            "timestamp": epoch,
+            **origin,
+            **self.talk(plan),
+            "callReferenceId": self.reference(epoch),
+            "callTags": self.tags(),
             "manager": self.pick(pools.MANAGERS),
+            "comments": self.comments("callId"),
+            "additionalTags": [self.pick(pools.CALL_TAGS)] if self.random() < 0.03 else [],
+            "callbackCall": (callback := self.random() < 0.06),
+            "callbackInfo": self.callback() if callback else None,
+            "dcm": self.sending(),
+            "customFields": self.custom_fields(),
+        }
+
+    def talk(self, plan: _Plan) -> Record:
+        """Return how the call went, and the flags that Calltouch gave it."""
+        answered, short = plan.duration != 0, plan.duration < _TALK
+        flags = pools.REPEATED_CALL_FLAGS if plan.repeated else pools.CALL_FLAGS
+        unique, target, unique_target = self.pick(pools.SHORT_CALL_FLAGS if short else flags)
+        speech = self.speech() if plan.duration > 20 and self.random() < 0.5 else None
+        # Hardly ever, an answered call has no time of waiting, or a missed one has it.
+        waited = answered != (self.random() < 0.004)
+        return {
+            "duration": plan.duration,
+            "redirectNumber": self.redirect() if answered else "undefined",
             "successful": answered,
             "uniqueCall": unique,
             "targetCall": target,
-            "uniqTargetCall": target and unique,
-            "callbackCall": callback,
-            **self.origin(session, dialled),
-            "sessionId": session and session["sessionId"],
-            "ctCallerId": _digest(visitor.phone),
-            "clientId": session and session["guaClientId"],
-            "yaClientId": session and session["yaClientId"],
+            "uniqTargetCall": unique_target,
             "sipCallId": _digest(f"{self.site}:{self.id}") if answered else None,
-            "userAgent": session and session["browser"],
-            "ip": session and session["ip"].removesuffix("/32"),
-            "waitingConnect": self.number(1, 40) if answered else None,
-            "callReferenceId": self.reference(epoch),
-            "mapVisits": visits,
-            "attrs": attrs,
-            "comments": self.comments("callId"),
+            "waitingConnect": self.number(1, 40) if waited else None,
             "phrases": speech,
-            "additionalTags": [self.pick(pools.CALL_TAGS)] if self.random() < 0.03 else [],
-            "callClientUniqueId": None,
-            "device": session and _DEVICES.get(session["device"], session["device"]),
-            "os": session and session["os"],
-            "browser": session and session["browserName"],
-            "timestamp": epoch,
-            # On a 24-hour clock here, so that a period can be compared; answers have the other.
-            "sessionDate": session and session["sessionDate"],
-            "orders": [_order(order) for order in orders],
-            "order": None,
-            **ads,
-            "siteId": self.site,
-            "siteName": f"site{self.site}.example",
-            "callbackInfo": self.callback() if callback else None,
-            "ctClientId": session and session["ctClientId"],
-            "dcm": self.sending(),
-            "phonesInText": [visitor.phone] if speech and self.random() < 0.2 else None,
-            "ctGlobalId": None,
-            "subPoolName": self.pick(pools.SUB_POOLS),
+            "phonesInText": [self.visitor.phone] if speech and self.random() < 0.2 else None,
             "statusDetails": self.pick(pools.CONNECTED if answered else pools.NOT_CONNECTED),
-            "customFields": self.custom_fields(),
-            "poolType": None,
         }
 
-    def origin(self, session: Record | None, dialled: str) -> Record:
-        """Return the keys from `city` to `utmTerm`: where the caller came from."""
-        utm = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
-        if session is None:
-            source = dialled if self.random() < 0.6 else self.pick(pools.CALL_SOURCES)
-            return {
-                "city": self.pick((None, "", "moscow", "Москва")),
-                "source": source,
-                "medium": "offline",
-                "keyword": pools.UNSET,
-                **dict.fromkeys(("url", "callUrl", "ref", "hostname")),
-                **dict.fromkeys(utm, pools.UNSET),
-                "utmContent": "<не заполнено>",
-            }
+    def origin(self, epoch: int, request: Record | None) -> Record:
+        """Return who calls which number, and what brought them: the same in repeated calls."""
+        dialled = f"7495{self.site % 1000:03}{self.number(0, 8):04}"
+        if request or self.random() > 0.25:
+            brought = self.tracked(epoch, request)
+        else:
+            brought = self.untracked(epoch, dialled)
+        return {
+            "callerNumber": self.visitor.phone if self.random() > 0.005 else "anonymous",
+            "ctCallerId": _digest(self.visitor.phone),
+            "phoneNumber": dialled,
+            "siteId": self.site,
+            "siteName": f"site{self.site}.example",
+            "subPoolName": self.pick(pools.SUB_POOLS),
+            **brought,
+        }
+
+    def tracked(self, epoch: int, request: Record | None) -> Record:
+        """Return what is known of a visit; that of the request if the caller wrote before."""
+        traffic: Traffic = self.pick(TRAFFIC)
+        if request:
+            session, attrs, visits = request["session"], request["attrs"], request["mapVisits"]
+            orders = request["orders"]
+            ads = {name: request[name] for name in ("yandexDirect", "googleAdWords")}
+        else:
+            attrs = {"param1": "value1"} if self.random() < 0.3 else None
+            session = self.session(traffic, attrs)
+            visits = self.visits(session)
+            orders = self.orders(epoch * 1000) if self.random() < traffic.deals / 2 else []
+            ads = self.campaigns(traffic)
         return {
             "city": session["city"],
             "source": session["source"],
@@ -187,13 +231,38 @@ class _CallMaker(Maker):
             "callUrl": self.host + self.pick(pools.PAGES),
             "ref": session["ref"] or None,
             "hostname": f"site{self.site}.example",
-            **{name: session[name] for name in utm},
+            **{name: session[name] for name in _UTM},
+            "sessionId": session["sessionId"],
+            # On a 24-hour clock here, so that a period can be compared; answers have the other.
+            "sessionDate": session["sessionDate"],
+            "clientId": session["guaClientId"],
+            "yaClientId": session["yaClientId"],
+            "ctClientId": session["ctClientId"],
+            "userAgent": session["browser"],
+            "ip": session["ip"].removesuffix("/32"),
+            "device": pools.CALL_DEVICES.get(session["device"], session["device"]),
+            "os": session["os"],
+            "browser": session["browserName"],
+            "mapVisits": visits,
+            "attrs": attrs,
+            **ads,
+            "orders": [_order(order) for order in orders],
         }
 
-    def campaigns(self, system: str | None, traffic: Traffic) -> Record:
+    def untracked(self, epoch: int, dialled: str) -> Record:
+        """Return what is known of a call without a session, by the habits of the site's account."""
+        source, medium, utm_source = self.pick(pools.UNTRACKED[self.site % 2])
+        orders = self.orders(epoch * 1000) if self.random() < pools.UNTRACKED_DEALS else []
         return {
-            "yandexDirect": self.ads(traffic, "adId") if system == "yandex" else None,
-            "googleAdWords": self.ads(traffic, "creativeId") if system == "google" else None,
+            "city": self.pick((None, "", "moscow", "Москва")),
+            "source": source.format(dialled),
+            "medium": medium,
+            "keyword": pools.UNSET,
+            **dict.fromkeys(_UTM, pools.UNSET),
+            "utmSource": utm_source,
+            "utmContent": pools.UNFILLED,
+            "mapVisits": [],
+            "orders": [_order(order) for order in orders],
         }
 
     def redirect(self) -> str:

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from sandbox.clock import MOSCOW
-from sandbox.generator import SESSION_AGE, Record
+from sandbox.leads import SESSION_AGE, Record
 
 if TYPE_CHECKING:
     from sandbox.journal import Records
@@ -24,6 +24,11 @@ _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 class BadQueryError(Exception):
     """The parameters make no sense to the API."""
+
+
+def is_set(params: Params, flag: str) -> bool:
+    """Return whether a flag is set; clients send it in three ways that count, and others do not."""
+    return params.get(flag) in {"true", "True", "1"}
 
 
 @dataclass(frozen=True)

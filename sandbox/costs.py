@@ -7,11 +7,12 @@ import random
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, TextIO
 
-from sandbox import pools
-from sandbox.generator import Record
+from sandbox.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sandbox.leads import Record
 
 COLUMNS = (
     "date",
@@ -46,7 +47,7 @@ def costs_of_days(seed: int, first: date, last: date, leads_per_day: int) -> Ite
         leads_per_day: How many leads all sites bring on a usual day.
     """
     weights: dict[tuple[str, str, str, int], int] = {}
-    for entry in pools.TRAFFIC:
+    for entry in TRAFFIC:
         fields = entry.fields
         if fields["utmSource"] in _PRICES:
             name = (fields["utmSource"], fields["utmMedium"], fields["utmCampaign"], entry.campaign)
@@ -54,7 +55,7 @@ def costs_of_days(seed: int, first: date, last: date, leads_per_day: int) -> Ite
     for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
         rand = random.Random(f"costs:{seed}:{day.isoformat()}")
         for (source, medium, campaign, number), weight in weights.items():
-            leads = leads_per_day * weight / len(pools.TRAFFIC)
+            leads = leads_per_day * weight / len(TRAFFIC)
             # Of some twenty people who click, one becomes a lead.
             clicks = round(20 * leads * rand.uniform(0.6, 1.4))
             cost = clicks * _PRICES[source] * rand.uniform(0.8, 1.2)

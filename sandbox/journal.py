@@ -9,7 +9,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from sandbox.call_generator import calls_of_day
-from sandbox.generator import SAMPLE, Record, requests_of_day
+from sandbox.leads import SAMPLE, Record
+from sandbox.request_generator import requests_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -203,6 +204,11 @@ class CallJournal(Records):
         """
         super().__init__(sites, first_day, last_day, per_day, seed)
         self._requests_per_day = requests_per_day
+
+    def find(self, site: int, number: str) -> Record | None:
+        """Return the call of a site that has this id."""
+        rows = self.records(site)
+        return next((row for row in rows if str(row["callId"]) == number), None)
 
     def _make(self, position: int, site: int, day: date) -> list[Record]:
         # Made anew, since what a test changes in a request must not change the calls.

@@ -1,19 +1,19 @@
-"""Ready-made values, so that a record costs a few picks and no formatting."""
+"""Ready-made values, so that a record costs a few picks and no formatting.
+
+A value that comes more often stands in its pool several times.
+"""
 
 from __future__ import annotations
 
-import random
-from functools import lru_cache
-from typing import Any, NamedTuple
-from zlib import crc32
-
 UNSET = "<не указано>"
+UNFILLED = "<не заполнено>"
 
 CITIES = (
     *("Москва",) * 8,
+    *("moscow",) * 3,
     *("Санкт-Петербург",) * 4,
     *("Екатеринбург", "Новосибирск", "Казань", "Нижний Новгород", "Краснодар", "Ростов-на-Дону"),
-    *("Самара", "Уфа", "Челябинск", "Тюмень", "Воронеж", "Йошкар-Ола", "moscow", UNSET),
+    *("Самара", "Уфа", "Челябинск", "Тюмень", "Воронеж", "Йошкар-Ола", UNSET),
 )
 FIRST_NAMES = ("Андрей", "Ольга", "Сергей", "Алёна", "Дмитрий", "Наталья", "Иван", "Мария", "Пётр")
 LAST_NAMES = ("Кузнецов", "Смирнова", "Щербаков", "Ёлкина", "Попов", "Чайка", "Шевченко", "Цой")
@@ -21,14 +21,14 @@ LATIN_NAMES = ("andrey", "olga", "sergey.k", "alena", "d-popov", "natali", "ivan
 MAIL_HOSTS = ("yandex.ru", "mail.ru", "gmail.com", "bk.ru", "пример.рф", "company.example")
 MANAGERS = (None, None, None, "Вася", "Иванова Мария Петровна", "Соколов А. В.", "Жуков Егор")
 SUBJECTS = (
-    "Заявка на звонок",
-    "Заявка на звонок (мобильная)",
-    "Обратный звонок",
-    "Расчёт стоимости",
-    "Запись на приём",
-    'Форма "Узнать цену"',
-    "Умная заявка",
-    "Lead Ads VK",
+    *("Заявка на звонок",) * 7,
+    *("Заявка на звонок (мобильная)",) * 5,
+    *("Обратный звонок",) * 5,
+    *("Расчёт стоимости",) * 4,
+    *("Запись на приём",) * 3,
+    *('Форма "Узнать цену"',) * 3,
+    *("Умная заявка",) * 2,
+    *("Lead Ads VK",) * 2,
     "",
 )
 WIDGET_SUBJECTS = frozenset({"Умная заявка", "Lead Ads VK"})
@@ -79,21 +79,74 @@ CONNECTED = (
 )
 NOT_CONNECTED = ("Not connected. No answer", "Not connected. The line is busy")
 SUB_POOLS = (None, None, "Основной", "Контекст: Москва")
-CALL_SOURCES = ("Визитка", "Наружная реклама", "Карта 2ГИС")
+_OFFLINE = ("Визитка", "Наружная реклама", "Наружная реклама", "Карта 2ГИС", "Радио")
+#: Where calls without a session come from: (source, medium, utm_source), `{}` for the number that
+#: was dialled. One account names the medium, the other has placeholders there.
+UNTRACKED = (
+    (*(("{}", "offline", UNSET),) * 7, *((name, "offline", UNSET) for name in _OFFLINE)),
+    (
+        *((UNFILLED, UNFILLED, UNSET),) * 14,
+        *((UNFILLED, UNFILLED, "Пул Москва"), (UNFILLED, UNFILLED, "Казань")) * 3,
+        *((name, UNSET, UNSET) for name in _OFFLINE),
+        ("{}", UNSET, UNSET),
+    ),
+)
+#: The share of calls without a session that have orders.
+UNTRACKED_DEALS = 0.15
 CALL_TAGS = ("yclid=1234567890", "Источник: партнёр")
 _UA = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) {} Safari/537.36"
+_ANDROID, _WINDOWS = "Linux; Android 13; K", "Windows NT 10.0; Win64; x64"
+_IPHONE, _IPAD, _MAC = (
+    "iPhone; CPU iPhone OS 17_1",
+    "iPad; CPU OS 16_6",
+    "Macintosh; Mac OS X 10_15",
+)
+_CHROME, _YANDEX = "Chrome/120.0.0.0", "Chrome/118.0.0.0 YaBrowser/23.11.0"
+#: (user agent, browser, operating system, device as requests call it)
 BROWSERS = (
-    (_UA.format("Windows NT 10.0; Win64; x64", "Chrome/120.0.0.0"), "Chrome", "Windows", "desktop"),
-    (
-        _UA.format("Windows NT 10.0; Win64; x64", "Chrome/118.0.0.0 YaBrowser/23.11.0"),
-        "YaBrowser",
-        "Windows",
-        "desktop",
-    ),
-    (_UA.format("Linux; Android 13; K", "Chrome/120.0.0.0 Mobile"), "Chrome", "Android", "mobile"),
-    (_UA.format("iPhone; CPU iPhone OS 17_1", "Version/17.1 Mobile"), "Safari", "iOS", "mobile"),
-    (_UA.format("iPad; CPU OS 16_6", "Version/16.6 Mobile"), "Safari", "iOS", "tablet"),
-    (_UA.format("Macintosh; Intel Mac OS X 10_15_7", "Version/17.0"), "Safari", "macOS", "desktop"),
+    *((_UA.format(_ANDROID, f"{_CHROME} Mobile"), "Chrome", "Android", "mobile"),) * 9,
+    *((_UA.format(_ANDROID, f"{_YANDEX} Mobile"), "YaBrowser", "Android", "mobile"),) * 4,
+    *((_UA.format(_IPHONE, "Version/17.1 Mobile"), "Safari", "iOS", "mobile"),) * 8,
+    *((_UA.format(_WINDOWS, _CHROME), "Chrome", "Windows", "desktop"),) * 7,
+    *((_UA.format(_WINDOWS, _YANDEX), "YaBrowser", "Windows", "desktop"),) * 4,
+    (_UA.format(_MAC, "Version/17.0"), "Safari", "macOS", "desktop"),
+    (_UA.format(_IPAD, "Version/16.6 Mobile"), "Safari", "iOS", "tablet"),
+    (_UA.format(_ANDROID, f"{_CHROME} Mobile"), "Chrome", "Android", "phablet"),
+)
+#: What calls call a device, where they do it otherwise.
+CALL_DEVICES = {"mobile": "smartphone"}
+# Flags are drawn together, as often as they occur together: none follows from the others.
+_T, _F = True, False
+#: (unique, target, unique-target) of a caller's first call, if it was long enough to be a talk.
+CALL_FLAGS = (
+    *((_T, _T, _T),) * 52,
+    *((_F, _T, _F),) * 25,
+    *((_F, _T, _T),) * 2,
+    *((_T, _F, _F),) * 12,
+    *((_F, _F, _F),) * 9,
+)
+#: The same of calls that nobody answered or that were over at once.
+SHORT_CALL_FLAGS = (
+    *((_T, _F, _F),) * 60,
+    *((_F, _F, _F),) * 37,
+    *((_F, _T, _F),) * 2,
+    (_T, _T, _T),
+)
+#: The same of a caller who called a little while ago.
+REPEATED_CALL_FLAGS = (
+    *((_F, _T, _F),) * 9,
+    *((_T, _T, _T),) * 6,
+    *((_F, _T, _T),) * 2,
+    *((_F, _F, _F),) * 3,
+)
+#: The same of requests, of which nothing is known: all of what may be.
+REQUEST_FLAGS = (
+    *((_T, _T, _T),) * 52,
+    *((_F, _T, _F),) * 14,
+    *((_F, _T, _T),) * 3,
+    *((_T, _T, _F),) * 2,
+    *((_T, _F, _F),) * 18,
+    *((_F, _F, _F),) * 11,
 )
 # Weight of each hour: a night's trickle, a morning peak, a lunch dip, an evening tail.
 HOURS = tuple(
@@ -103,153 +156,3 @@ HOURS = tuple(
     )
     for _ in range(weight)
 )
-
-
-class Traffic(NamedTuple):
-    """Where a visit came from: the session's fields, and the advertising system if any.
-
-    Attributes:
-        fields: What a session says of it.
-        phrase: What the visitor searched for.
-        ads: The advertising system; None if it was no advertisement.
-        campaign: The campaign's id in that system.
-        deals: The share of requests with orders.
-    """
-
-    fields: dict[str, str]
-    phrase: str
-    ads: str | None
-    campaign: int
-    deals: float
-
-
-class Visitor(NamedTuple):
-    """One person with one device, who may come back."""
-
-    session: dict[str, Any]
-    visit: dict[str, Any]
-    name: str
-    client_id: int
-    phone: str
-    email: str | None
-    ct_client: int
-    ct_global: str
-
-
-# (share in percent, source, medium, referrer, advertising system, share with orders)
-_CHANNELS = (
-    (30, "yandex", "cpc", "", "yandex", 0.19),
-    (14, "google", "cpc", "", "google", 0.15),
-    (17, "(direct)", "(none)", "", None, 0.26),
-    (15, "yandex", "organic", "https://yandex.ru/", None, 0.23),
-    (8, "google", "organic", "https://www.google.com/", None, 0.18),
-    (7, "vk", "social", "https://away.vk.com/", None, 0.08),
-    (4, "2gis.ru", "referral", "https://2gis.ru/moscow/firm/4504127908", None, 0.3),
-    (3, "email", "newsletter", "", None, 0.34),
-    (2, "Соцсети: Telegram", "<не заполнено>", "", None, 0.12),
-)
-# The campaigns of the channels whose links are tagged, with weights.
-_CAMPAIGNS = {
-    ("yandex", "cpc"): (
-        ("Поиск | Москва", 6),
-        ("Поиск | Бренд", 4),
-        ("РСЯ | Ретаргетинг", 3),
-        ("Мастер кампаний", 2),
-        ("РСЯ | Интересы", 2),
-    ),
-    ("google", "cpc"): (("Search | Moscow", 4), ("Performance Max", 3), ("Search | Brand", 2)),
-    ("vk", "social"): (("vk_lookalike_2", 3), ("vk_retarget", 2)),
-    ("email", "newsletter"): (("digest", 2), ("акция_20%", 1)),
-}
-
-
-def _traffic() -> tuple[Traffic, ...]:
-    rand = random.Random("traffic")
-    entries = []
-    for share, source, medium, ref, ads, deals in _CHANNELS:
-        campaigns = _CAMPAIGNS.get((source, medium), ())
-        for _ in range(share * 5):
-            phrase = rand.choice(PHRASES)
-            searched = "(not provided)" if medium == "organic" and rand.random() < 0.7 else phrase
-            name = UNSET
-            if campaigns:
-                names, weights = zip(*campaigns, strict=True)
-                (name,) = rand.choices(names, weights)
-            fields = {
-                "source": source,
-                "medium": medium,
-                "ref": ref,
-                "utmSource": source if campaigns else UNSET,
-                "utmMedium": medium if campaigns else UNSET,
-                "utmTerm": phrase if ads else UNSET,
-                "utmContent": f"ad_{rand.randrange(10**9, 10**10)}|pos:{rand.randrange(1, 5)}"
-                if ads
-                else UNSET,
-                "utmCampaign": name,
-            }
-            known = searched if ads or medium == "organic" else "(not set)"
-            campaign = 30_000_000 + crc32(f"{source} {name}".encode()) % 70_000_000
-            entries.append(Traffic(fields, known, ads, campaign, deals))
-    return tuple(entries)
-
-
-TRAFFIC = _traffic()
-
-
-@lru_cache(maxsize=64)
-def visitors(seed: int, site: int) -> tuple[Visitor, ...]:
-    """Return the people who visit one site, of whom some write and some call."""
-    return _people(random.Random(f"visitors:{seed}:{site}"), range(800), 10**18)
-
-
-@lru_cache(maxsize=64)
-def callers(seed: int, site: int) -> tuple[Visitor, ...]:
-    """Return the people who visit one site and only ever call; their Yandex ids have 20 digits."""
-    return _people(random.Random(f"callers:{seed}:{site}"), range(800, 1200), 10**19)
-
-
-def _people(rand: random.Random, numbers: range, first_yandex: int) -> tuple[Visitor, ...]:
-    """Make people.
-
-    Args:
-        rand: The source of chance.
-        numbers: Their numbers.
-        first_yandex: The lowest Yandex id; all have as many digits.
-    """
-    people = []
-    for number in numbers:
-        agent, browser, system, device = rand.choice(BROWSERS)
-        city = rand.choice(CITIES)
-        address = ".".join(str(rand.randrange(1, 255)) for _ in range(4)) + "/32"
-        ct_client = rand.randrange(15 * 10**17, 17 * 10**17)
-        ct_global = str(rand.randrange(15 * 10**17, 17 * 10**17))
-        tracked = rand.random()
-        google = f"{rand.randrange(10**9)}.{rand.randrange(10**9)}" if tracked < 0.6 else None
-        yandex = str(rand.randrange(first_yandex, first_yandex * 10)) if tracked > 0.3 else None
-        ids = {"guaClientId": google, "ctClientId": ct_client, "ctGlobalId": ct_global}
-        seen = {"city": city, "ip": address}
-        mail = f"{rand.choice(LATIN_NAMES)}{number}@{rand.choice(MAIL_HOSTS)}"
-        people.append(
-            Visitor(
-                session={
-                    **seen,
-                    "browser": agent,
-                    "browserName": browser,
-                    "os": system,
-                    "device": device,
-                    **ids,
-                    "yaClientId": yandex,
-                    "attribution": 1,
-                },
-                visit={**seen, "userAgent": agent, **ids},
-                name=rand.choice(
-                    (f"{rand.choice(FIRST_NAMES)} {rand.choice(LAST_NAMES)}",) * 3 + ("",)
-                ),
-                client_id=600_000 + number * 7,
-                phone=f"79{rand.randrange(10**9):09d}",
-                email=mail if rand.random() < 0.6 else None,
-                ct_client=ct_client,
-                ct_global=ct_global,
-            )
-        )
-    return tuple(people)

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import MOSCOW, stamp
-from sandbox.contract import BadQueryError, Contract
+from sandbox.contract import BadQueryError, Contract, is_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.contract import Params, Test
-    from sandbox.generator import Record
+    from sandbox.leads import Record
 
 _MODES: dict[str, Callable[[str, str], bool]] = {
     "startwith": str.startswith,
@@ -57,7 +57,7 @@ class RequestContract(Contract):
         return _filters(params)
 
     def show(self, record: Record, params: Params) -> Record:
-        hidden = [key for flag, key in FLAGS.items() if params.get(flag) != "true"]
+        hidden = [key for flag, key in FLAGS.items() if not is_set(params, flag)]
         shown = {**record, **dict.fromkeys(hidden)}
         if "attrs" in hidden:
             for key in ("session", "order", "orders"):

@@ -184,8 +184,8 @@ class JournalStream(Stream):
         finally:
             if not self._writer.is_ending:  # else that would raise while this is thrown away
                 self._writer.flush()
-            for line in self._drift.report():
-                self._warn(f"Stream {self.name}: {line}")
+            for level, line in self._drift.report():
+                self.log("Stream %s: %s", self.name, line, level=level)
 
     def _by_date(self, reader: Reader) -> Iterator[Delivery]:
         sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]

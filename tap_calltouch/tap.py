@@ -16,14 +16,14 @@ from typing_extensions import override
 
 from tap_calltouch.api.client import Client
 from tap_calltouch.config.checks import (
+    doubts,
     fill_defaults,
     normalize,
     problems,
     read_environment,
-    unknown_settings,
 )
 from tap_calltouch.config.files import InputError, check_catalog, read_objects, read_option
-from tap_calltouch.config.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS, add_unlisted
 from tap_calltouch.config.state import read_state
 from tap_calltouch.output.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
@@ -85,10 +85,10 @@ class TapCalltouch(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         if environment:
-            config = config | read_environment(schema)
+            config = config | read_environment(schema, self.logger.log)
         config = normalize(config, schema)
         redact_logs(str(config.get("api_token", "")))
-        for sentence in unknown_settings(config, schema):
+        for sentence in doubts(config, schema):
             self.logger.warning(sentence)
         config = fill_defaults(config, schema)
         errors = list(problems(config, schema)) if strict else []
@@ -100,9 +100,7 @@ class TapCalltouch(Tap):
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         super().append_builtin_config(config_jsonschema)
-        # From 0.55 on, the SDK allows any text here and fails at the first record.
-        batches = config_jsonschema["properties"]["batch_config"]["properties"]
-        batches["encoding"]["properties"]["format"].setdefault("enum", ["jsonl", "parquet"])
+        add_unlisted(config_jsonschema)
 
     @override
     def discover_streams(self) -> Sequence[JournalStream]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from copy import deepcopy
-from difflib import get_close_matches
+from decimal import Decimal
 from importlib.util import find_spec
+from logging import INFO, WARNING
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -19,14 +20,18 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from tap_calltouch.config.files import InputError
 from tap_calltouch.config.settings import API_URL
 from tap_calltouch.instants import parse_instant
+from tap_calltouch.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
 Config = dict[str, Any]
 
 _PREFIX = "TAP_CALLTOUCH_"
+# Meltano reads those for extras, such as `..._SELECT`, and for plugins that inherit from this one.
+_MELTANO_PREFIX = f"{_PREFIX}_"
+_LOG_LEVEL = f"{_PREFIX}LOGLEVEL"  # the SDK reads it
 _HINTS = {
     "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account.",
     "start_date": " Set it to the first date to load, such as 2024-01-31.",
@@ -34,11 +39,28 @@ _HINTS = {
 # No earlier than a state may be, no later than dates can be reckoned with.
 _YEARS = range(1900, 9999)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte of another encoding becomes
+_WITHOUT_BLANKS = ("api_token", "api_url", "timezone")
+# Blanks may belong to what the API compares with.
+_FREE_TEXTS = (
+    "subject",
+    "keywords",
+    "city",
+    "source",
+    "medium",
+    "manager",
+    "ani_value",
+    "email_value",
+)
+_MAX_INTEGER = 2**63
 _BATCH_PARTS = {"encoding": ("format", {"compression"}), "storage": ("root", {"prefix", "params"})}
 
 
-def read_environment(schema: Config) -> Config:
+def read_environment(schema: Config, log: Callable[[int, str], None]) -> Config:
     """Read settings from environment variables and a `.env` file, which they overrule.
+
+    Args:
+        schema: JSON Schema of the settings.
+        log: Called with the level and the text of what the user should know.
 
     Returns:
         Texts by setting; `normalize` converts them.
@@ -46,14 +68,36 @@ def read_environment(schema: Config) -> Config:
     Raises:
         InputError: If the file is no text.
     """
+    settings = {f"{_PREFIX}{name.upper()}": name for name in schema["properties"]}
     path = find_dotenv(usecwd=True)
+    in_file = _read_dotenv(path, log) if path else {}
+    if used := [name for name in in_file if name in settings and name not in os.environ]:
+        log(INFO, f"Read from {path}: {', '.join(used)}.")
+    variables = {**in_file, **os.environ}
+    for variable in sorted(variables):
+        if _is_ours(variable) and variable not in settings:
+            nearest = did_you_mean(variable[len(_PREFIX) :], schema["properties"], _PREFIX)
+            log(WARNING, f"The tap has no setting for {variable}; it is ignored.{nearest}")
+    found = {name: variables.get(variable) for variable, name in settings.items()}
+    return {name: _as_utf8(text) for name, text in found.items() if text is not None}
+
+
+def _read_dotenv(path: str, log: Callable[[int, str], None]) -> dict[str, str | None]:
+    if not Path(path).is_file():  # a pipe would be waited for
+        log(WARNING, f"{path} is not a regular file, so it is not read.")
+        return {}
     try:
-        variables = {**dotenv_values(path), **os.environ}
+        return dotenv_values(path)
     except UnicodeDecodeError:
         msg = f"The file {path} is not text in UTF-8."
         raise InputError(msg) from None
-    found = {name: variables.get(f"{_PREFIX}{name.upper()}") for name in schema["properties"]}
-    return {name: _as_utf8(text) for name, text in found.items() if text is not None}
+
+
+def _is_ours(variable: str) -> bool:
+    """Return whether only this tap would read a variable, in whatever case it is written."""
+    name = variable.upper()
+    is_meltanos = name.startswith(_MELTANO_PREFIX)
+    return name.startswith(_PREFIX) and not is_meltanos and variable != _LOG_LEVEL
 
 
 def _as_utf8(text: str) -> str:
@@ -78,8 +122,9 @@ def normalize(config: Config, schema: Config) -> Config:
     converted = {
         name: _convert(value, schema["properties"].get(name, {})) for name, value in config.items()
     }
-    if isinstance(converted.get("api_token"), str):
-        converted["api_token"] = converted["api_token"].strip()
+    for name in _WITHOUT_BLANKS:
+        if isinstance(converted.get(name), str):
+            converted[name] = converted[name].strip()
     return {
         name: value
         for name, value in converted.items()
@@ -91,13 +136,29 @@ def _convert(value: Any, schema: Config) -> Any:
     kinds = set(schema.get("type", []))
     if isinstance(value, str) and value and kinds and "string" not in kinds:
         value = _parse(value, kinds)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if "string" in kinds:
-            return str(value)
-        value = [value] if "array" in kinds else value
+    if isinstance(value, str) and schema.keys() & {"enum", "format"}:
+        return value.strip()
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return _convert_number(value, kinds, schema)
     if isinstance(value, list) and "array" in kinds:
-        return [_convert(item, schema.get("items", {})) for item in value]
+        items = [_convert(item, schema.get("items", {})) for item in value]
+        items = [item.strip() if isinstance(item, str) else item for item in items]
+        return [item for item in items if item not in ("", None)] or items
+    if isinstance(value, dict):
+        parts = schema.get("properties", {})
+        return {name: _convert(part, parts.get(name, {})) for name, part in value.items()}
     return value
+
+
+def _convert_number(value: Any, kinds: set[str], schema: Config) -> Any:
+    # The SDK reads numbers that are no integers as Decimal, 1.0 too.
+    if abs(value) < _MAX_INTEGER and value == int(value):
+        value = int(value)
+    if "string" in kinds:
+        return str(value)
+    if "boolean" in kinds and value in (0, 1):
+        return bool(value)
+    return [_convert(value, schema.get("items", {}))] if "array" in kinds else value
 
 
 def _parse(text: str, kinds: set[str]) -> Any:
@@ -123,15 +184,19 @@ def fill_defaults(config: Config, schema: Config) -> Config:
     return defaults | config
 
 
-def unknown_settings(config: Config, schema: Config) -> Iterator[str]:
-    """Yield a sentence for each setting that the tap does not know, with the nearest it knows."""
-    known = list(schema["properties"])
-    for name in sorted(config.keys() - set(known)):
-        lowered = name.lower()
-        begun = [setting for setting in known if setting.startswith(lowered)]
-        near = get_close_matches(lowered, known, n=1) or begun
-        hint = f" Did you mean `{near[0]}`?" if near else ""
-        yield f"The tap has no setting `{name}`; it is ignored.{hint}"
+def doubts(config: Config, schema: Config) -> Iterator[str]:
+    """Yield a sentence for each setting that may not have the effect that the user expects.
+
+    These are settings that the tap does not know, each with the nearest that it knows, and texts
+    with blanks at their ends.
+    """
+    known = schema["properties"]
+    for name in sorted(config.keys() - known.keys()):
+        yield f"The tap has no setting `{name}`; it is ignored.{did_you_mean(name, known)}"
+    for name in _FREE_TEXTS:
+        text = str(config.get(name, ""))
+        if text != text.strip():
+            yield f"Setting `{name}` has blanks at its ends, with which the API compares."
 
 
 def problems(config: Config, schema: Config) -> Iterator[str]:
@@ -167,6 +232,8 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
     for name, value in config.items():
         if _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)):
             found[name] = f"Setting `{name}` is not text in UTF-8."
+        if isinstance(value, list) and value and all(item in ("", None) for item in value):
+            found[name] = f"Setting `{name}` is a list of nothing but blanks."
     yield from found.values()
     if not found:
         yield from _problems_of_meaning(config)
@@ -215,6 +282,8 @@ def _problems_of_meaning(config: Config) -> Iterator[str]:
         is_url = False
     if not is_url:
         yield f"Setting `api_url` must be an http or https URL such as {API_URL}."
+    elif re.search(r"[?#\s]", config["api_url"]):
+        yield "Setting `api_url` must be a URL without a query, a fragment or blanks."
     try:
         zone = ZoneInfo(config["timezone"])
     except (LookupError, ValueError, OSError):
@@ -261,9 +330,6 @@ def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
                 yield f"Setting `batch_config.{part}` has no part `{name}`."
     for name in sorted(batch_config.keys() - {*_BATCH_PARTS, "batch_size"}):
         yield f"Setting `batch_config` has no part `{name}`."
-    size = batch_config.get("batch_size", 1)
-    if type(size) is not int or not 1 <= size <= sys.maxsize:
-        yield "Setting `batch_config.batch_size` must be a whole number at least 1."
     encoding = batch_config.get("encoding")
     if encoding and encoding.get("format") == "parquet" and not find_spec("pyarrow"):
         yield (
@@ -274,8 +340,6 @@ def _problems_of_batches(batch_config: Config | None) -> Iterator[str]:
 
 
 def _problems_of_storage(storage: Config) -> Iterator[str]:
-    if not isinstance(storage.get("params", {}), dict):
-        yield "Setting `batch_config.storage.params` must be an object."
     if root := storage.get("root"):
         from fsspec import get_filesystem_class  # noqa: PLC0415 - slow, and seldom needed
         from fsspec.utils import get_protocol  # noqa: PLC0415

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,25 +15,25 @@ if TYPE_CHECKING:
 API_URL = "https://api.calltouch.ru/calls-service/RestAPI"
 # Setting: API parameter, what it loads, the field it fills.
 _FLAGS = {
-    "with_map_visits": ("withMapVisits", "the visits of each visitor", "mapVisits"),
-    "with_yandex_direct": ("withYandexDirect", "the Yandex Direct ids", "yandexDirect"),
-    "with_google_adwords": ("withGoogleAdwords", "the Google Ads ids", "googleAdWords"),
-    "with_attrs": ("withAttrs", "the third-party parameters of the visit", "attrs"),
-    "with_custom_fields": ("withCustomFields", "the custom fields", "customFields"),
-    "with_dcm": ("withDcm", "the transfers to DoubleClick Campaign Manager", "dcm"),
+    "with_map_visits": ("withMapVisits", "visits of each visitor", "mapVisits"),
+    "with_yandex_direct": ("withYandexDirect", "Yandex Direct ids", "yandexDirect"),
+    "with_google_adwords": ("withGoogleAdwords", "Google Ads ids", "googleAdWords"),
+    "with_attrs": ("withAttrs", "third-party parameters of the visit", "attrs"),
+    "with_custom_fields": ("withCustomFields", "custom fields", "customFields"),
+    "with_dcm": ("withDcm", "transfers to DoubleClick Campaign Manager", "dcm"),
 }
 _REQUEST_FLAGS = {
-    "with_request_tags": ("withRequestTags", "the tags of each request", "RequestTags"),
+    "with_request_tags": ("withRequestTags", "tags of each request", "RequestTags"),
     "with_widget_info": ("withWidgetInfo", "what visitors entered in widgets", "widgetInfo"),
 }
 _CALL_FLAGS = {
-    "with_call_tags": ("withCallTags", "the tags of each call", "callTags"),
-    "with_orders": ("withOrders", "the orders of each call", "orders"),
-    "with_comments": ("withComments", "the comments on each call", "comments"),
-    "with_text": ("withText", "the recognised speech", "phrases"),
+    "with_call_tags": ("withCallTags", "tags of each call", "callTags"),
+    "with_orders": ("withOrders", "orders of each call", "orders"),
+    "with_comments": ("withComments", "comments on each call", "comments"),
+    "with_text": ("withText", "recognised speech", "phrases"),
     "with_callback_info": (
         "withCallbackInfo",
-        "the details of the callback request",
+        "details of the callback request",
         "callbackInfo",
     ),
 }
@@ -38,10 +41,10 @@ _CALL_FLAGS = {
 _FILTERS = {
     "subject": ("subject", "Form name", "whose form name starts with this"),
     "keywords": ("keywords", "Keywords", "whose search phrase contains this"),
-    "city": ("city", "City", "from the city of exactly this name (names as in Sypex Geo)"),
-    "source": ("source", "Source", "from exactly this source"),
-    "medium": ("medium", "Medium", "from exactly this medium"),
-    "manager": ("manager", "Manager", "of the manager of exactly this name"),
+    "city": ("city", "City", "from this city (exact match, as in Sypex Geo)"),
+    "source": ("source", "Source", "from this source (exact match)"),
+    "medium": ("medium", "Medium", "from this medium (exact match)"),
+    "manager": ("manager", "Manager", "of this manager (exact match)"),
     "ani_value": ("ani.value", "Phone number", "with this phone number"),
     "email_value": ("email.value", "E-mail", "with this e-mail address"),
 }
@@ -85,7 +88,12 @@ def _flag(name: str, parameter: str, title: str, description: str) -> th.Propert
 
 def _flags(flags: dict[str, tuple[str, str, str]], note: str = "") -> list[th.Property[Any]]:
     return [
-        _flag(name, parameter, f"With {field}", f"Load {content} into `{field}`{note}.")
+        _flag(
+            name,
+            parameter,
+            content[0].upper() + content[1:],
+            f"Load {content} into `{field}`{note}.",
+        )
         for name, (parameter, content, field) in flags.items()
     ]
 
@@ -127,7 +135,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="Europe/Moscow",
         title="Time zone",
-        description="IANA name of the zone of dates without an offset and of the days asked for.",
+        description="IANA time zone for dates without an offset and for the days requested from "
+        "the API.",
     ),
     th.Property(
         "window_days",
@@ -142,7 +151,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default=10,
         title="Look-back (days)",
         description="Days before the bookmark to load again in each run, 0 to 365, "
-        "since records change after they are made.",
+        "because records change after creation.",
     ),
     th.Property(
         "bind_to",
@@ -150,8 +159,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default="request",
         allowed_values=["request", "session"],
         title="Bind to",
-        description="Whether dates select by the date of the request or call, or by that of its "
-        "session. API: `bindTo`.",
+        description="Which date selects: that of the request or call, or that of its session. "
+        "API: `bindTo`.",
     ),
     *(
         th.Property(
@@ -174,15 +183,15 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         for name, (parameter, title, value) in _FILTER_MODES.items()
     ),
     *_flags(_FLAGS, ", for requests and calls"),
-    *_flags(_REQUEST_FLAGS),
-    *_flags(_CALL_FLAGS),
+    *_flags(_REQUEST_FLAGS, ", for requests only"),
+    *_flags(_CALL_FLAGS, ", for calls only"),
     th.Property(
         "call_attribution",
         th.StringType,
         allowed_values=["0", "1"],
         title="Call attribution",
-        description="Which visit a call is ascribed to: the last (`0`) or the last that was not "
-        "direct (`1`, the API's default). API: `attribution`.",
+        description="Which visit a call is attributed to: the last (`0`), or the last non-direct "
+        "one (`1`, the API's default). API: `attribution`.",
     ),
     *(
         _flag(name, parameter, content.capitalize(), f"Only {content}.")
@@ -201,7 +210,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=5),
         default=4,
         title="Concurrent requests",
-        description="API calls in flight or waiting to be written, 1 to 5.",
+        description="API calls in flight, and answers waiting to be written, 1 to 5.",
     ),
     th.Property(
         "requests_per_second",
@@ -215,7 +224,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=86_400),
         default=300,
         title="Request timeout (seconds)",
-        description="Seconds to wait for the API to answer or to go on answering, 1 to 86400.",
+        description="Seconds to wait for an answer to begin or to continue, 1 to 86400.",
     ),
     th.Property(
         "api_url",
@@ -225,3 +234,35 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="Base URL of the API, for a proxy or a test server.",
     ),
 ).to_dict()
+
+# What the SDK reads of a `batch_config`, but does not list.
+_BATCH_SIZE: dict[str, Any] = th.Property(
+    "batch_size",
+    th.IntegerType(minimum=1, maximum=sys.maxsize),
+    title="Batch Size",
+    description="The largest number of records in a batch file. Default: 10000.",
+).to_dict()
+_STORAGE_PARAMS: dict[str, Any] = th.Property(
+    "params",
+    th.ObjectType(),
+    title="Batch Storage Parameters",
+    description="Parameters of the file system that holds the batch files, as fsspec takes them.",
+).to_dict()
+
+
+def add_unlisted(schema: dict[str, Any]) -> None:
+    """Add to a schema with the SDK's settings what the SDK reads without listing it.
+
+    Args:
+        schema: JSON Schema of all settings, which is changed.
+    """
+    settings = schema["properties"]
+    for name, setting in EMIT_ACTIVATE_VERSION_CONFIG["properties"].items():
+        settings.setdefault(name, setting)
+    settings["batch_config"] = deepcopy(settings["batch_config"])  # which all taps share
+    batches = settings["batch_config"]["properties"]
+    # From 0.55 on, the SDK allows any text here and fails at the first record.
+    batches["encoding"]["properties"]["format"].setdefault("enum", ["jsonl", "parquet"])
+    batches |= {k: v for k, v in _BATCH_SIZE.items() if k not in batches}
+    storage = batches["storage"]["properties"]
+    storage |= {k: v for k, v in _STORAGE_PARAMS.items() if k not in storage}

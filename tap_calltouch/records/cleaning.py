@@ -10,6 +10,7 @@ import math
 import re
 import sys
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -88,27 +89,43 @@ class Cleaner:
         """
         if value is None:
             return None
+        value = _without(value, shape.deselected)
         try:
-            if shape.kind == "object" and isinstance(value, dict):
-                return self.clean_object(value, shape, path)
-            if shape.kind == "array" and isinstance(value, list):
-                return [self.clean(item, shape.items or ANY, f"{path}[]") for item in value]
-            if shape.kind == "instant":
-                cleaned: Any = stamp(_to_integer(value) * self._factor)
-                is_same = type(value) is int
-            else:
-                value = _without(value, shape.deselected)
-                if shape.kind == "any" and shape.items and isinstance(value, dict):
-                    return self.clean(value, shape.items, path)
-                # The table has neither objects nor arrays: nothing is converted to one.
-                cleaned = _CONVERSIONS[shape.kind](value)
-                is_same = type(value) is type(cleaned) and cleaned == value
+            cleaned = self._fit(value, shape, path)
         except (KeyError, OverflowError, RecursionError, ValueError):
             self._changes["removed", path] += 1
             return None
-        if not is_same:
-            self._changes["converted", path] += 1
+        if not (_is_nested(value, shape) or _is_same(value, cleaned, shape)):
+            is_damaged = shape.kind in _CONVERSIONS and _is_unstorable(value)
+            self._changes["replaced" if is_damaged else "converted", path] += 1
         return cleaned
+
+    def _fit(self, value: Any, shape: Shape, path: str) -> Any:
+        """Fit a value to a shape; raise an error if nothing of it can be kept."""
+        if shape.kind == "instant":
+            return stamp(_to_integer(value) * self._factor)
+        if _is_nested(value, shape):
+            return self._fit_nested(value, shape, path)
+        if shape.kind in _CONVERSIONS or shape.is_open:
+            return _CONVERSIONS.get(shape.kind, _to_anything)(value)
+        return self._read_nested(value, shape, path)
+
+    def _read_nested(self, value: Any, shape: Shape, path: str) -> Any:
+        """Read what stands for an object or an array: JSON text, nothing, or one of its values."""
+        nested = _without(read_nested(value), shape.deselected)
+        if _is_nested(nested, shape):
+            return self._fit_nested(nested, shape, path)
+        if nested in (None, {}, []):
+            return None
+        if shape.kind == "object":
+            raise ValueError
+        item = self._fit(value, shape.items or ANY, f"{path}[]")
+        return None if item is None else [item]
+
+    def _fit_nested(self, value: Any, shape: Shape, path: str) -> Any:
+        if isinstance(value, list):
+            return [self.clean(item, shape.items or ANY, f"{path}[]") for item in value]
+        return self.clean_object(value, shape.items or ANY if shape.kind == "any" else shape, path)
 
     def clean_object(self, value: dict[str, Any], shape: Shape, path: str = "") -> dict[str, Any]:
         """Fit an object to the shape of one; see `clean`."""
@@ -124,6 +141,46 @@ class Cleaner:
                 if name not in shape.fields
             }
         return cleaned
+
+
+def _is_nested(value: Any, shape: Shape) -> bool:
+    """Return whether a value is an object or array of which a shape says what it holds."""
+    if shape.kind == "array":
+        return isinstance(value, list)
+    return isinstance(value, dict) and (shape.kind == "object" or bool(shape.items))
+
+
+def _is_same(value: Any, cleaned: Any, shape: Shape) -> bool:
+    if shape.kind == "instant":
+        return type(value) is int
+    return type(value) is type(cleaned) and bool(cleaned == value)
+
+
+def read_nested(value: Any) -> Any:
+    """Read a value where an object or array belongs.
+
+    Returns:
+        What a text is the JSON of, None for a text that holds nothing; any other value as it is.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text in {"", "null"}:
+        return None
+    if text[0] in "[{":
+        with suppress(ValueError, RecursionError):
+            return decode_leniently(text.encode("utf-8", "surrogatepass"))
+    return value
+
+
+def _is_unstorable(value: Any) -> bool:
+    """Return whether anything in a value cannot be stored: characters, numbers such as NaN."""
+    if isinstance(value, (dict, list)):
+        inner = chain(value, value.values()) if isinstance(value, dict) else value
+        return any(map(_is_unstorable, inner))
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, str) and bool(_UNSTORABLE.search(value))
 
 
 def _to_string(value: Any) -> str:

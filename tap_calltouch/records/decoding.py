@@ -92,6 +92,7 @@ class RecordDecoder:
             # To msgspec, null is anything too, but it must not stand for the default.
             self._drifting = frozenset(self._defaults)
         if self._is_typed:
+            self._type = struct_type(shape, self._required, self._defaults)
             self._compile()
         if has_identity:
             attributes = dict(zip(shape.fields, self._type.__struct_fields__, strict=True))
@@ -99,8 +100,8 @@ class RecordDecoder:
 
     def _compile(self) -> None:
         """Build the decoder, which leaves what has drifted to the cleaner."""
-        self._type = struct_type(self._shape, self._required, self._defaults, self._drifting)
-        records = list[self._type]  # type: ignore[name-defined]
+        drifting = struct_type(self._shape, self._required, self._defaults, self._drifting)
+        records = list[drifting]  # type: ignore[valid-type]
         self._decode_array = msgspec.json.Decoder(records, dec_hook=self._decode_value).decode
 
     def _decode_value(self, python_type: Any, value: Any) -> Any:

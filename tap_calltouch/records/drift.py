@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from logging import INFO, WARNING
 from typing import IO, TYPE_CHECKING, Any
+
+from tap_calltouch.records.cleaning import read_nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FIRST_BYTES = 1 << 16
 _decode_first = json.JSONDecoder().raw_decode
+# What became of values: how that is reported, and how important it is.
+_REPORTS = {
+    "converted": (INFO, "Values converted without loss, since they do not fit the schema"),
+    "replaced": (WARNING, "Values in which was replaced what no database takes"),
+    "removed": (WARNING, "Values removed since they do not fit the schema"),
+}
 _TYPES = {
     dict: "object",
     list: "array",
@@ -29,8 +38,8 @@ class Drift:
 
     Attributes:
         changes: How many values were changed, by what became of them and by path: `converted`
-            are values of another type of which nothing was lost, and texts in which characters
-            were replaced; `removed` are those that became null.
+            are values of another type of which nothing was lost, `replaced` those in which
+            something was that cannot be stored, `removed` those that became null.
         unknown: The JSON type of fields that the schema does not have.
     """
 
@@ -53,21 +62,26 @@ class Drift:
             return  # cut off, empty or broken; the decoder says so if it matters
         self.unknown |= dict(_unknown_fields(record, schema, ""))
 
-    def report(self) -> Iterator[str]:
-        """Yield a line for each kind of difference that there was. No line holds a value."""
+    def report(self) -> Iterator[tuple[int, str]]:
+        """Yield a line, with its level, for each kind of difference. No line holds a value."""
         counts = self.changes.most_common()
-        for verb in ("converted", "removed"):
+        for verb, (level, text) in _REPORTS.items():
             listed = ", ".join(
                 f"{path} {number}" for (kind, path), number in counts if kind == verb
             )
             if listed:
-                yield f"Values {verb} since they do not fit the schema: {listed}"
+                yield level, f"{text}: {listed}"
         if self.unknown:
             listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(self.unknown.items()))
-            yield f"Fields that the schema does not know, please report them: {listed}"
+            yield WARNING, f"Fields that the schema does not know, please report them: {listed}"
 
 
 def _unknown_fields(value: Any, schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    is_array = "items" in schema
+    if is_array or "properties" in schema:
+        value = read_nested(value)
+    if is_array and isinstance(value, dict):
+        value = [value]
     if isinstance(value, list):
         for item in value[:1]:
             yield from _unknown_fields(item, schema.get("items") or {}, path)

@@ -65,12 +65,14 @@ class Shape:
         items: What an array holds, or an object beside its fields, which else drops what they do
             not list; of a value of any type, what an object is.
         deselected: Paths of fields that the user deselected and `fields` cannot know.
+        is_open: Whether the catalog allows any other value, too.
     """
 
     kind: Kind
     fields: Mapping[str, Shape] = field(default_factory=dict)
     items: Shape | None = None
     deselected: frozenset[tuple[str, ...]] = frozenset()
+    is_open: bool = False
 
     @property
     def is_typed(self) -> bool:
@@ -78,7 +80,8 @@ class Shape:
         names = "".join(self.fields)
         is_free = self.kind == "any" or (self.kind == "object" and self.items)
         return (
-            not (is_free and self.deselected)
+            not self.is_open
+            and not (is_free and self.deselected)
             and not (self.items and (self.fields or self.kind == "any"))
             and not any(char in '"\\' or char < " " for char in names)
             and all(inner.is_typed for inner in self.fields.values())
@@ -108,14 +111,16 @@ def shape_of(
         return Shape("instant" if kind in {"string", "any"} else kind)
     properties, others = schema.get("properties"), schema.get("additionalProperties")
     is_free = properties is None and not isinstance(others, dict)
-    if kind == "any" and is_free and _has_instants(own):
+    if is_open := kind == "any" and is_free and _has_instants(own):
         kind = _type_of(own)
+    deselected = _deselected_below(mask, path)
+    own = own.get("items") or own  # one value may stand for an array of such values
     if kind == "array":
-        return Shape("array", items=shape_of(schema.get("items") or {}, own.get("items") or {}))
+        items = shape_of(schema.get("items") or {}, own)
+        return Shape("array", items=items, deselected=deselected, is_open=is_open)
     if kind == "any" and properties is not None:
         # One of several types; what stands here of an object holds for one.
         return Shape("any", items=shape_of({**schema, "type": "object"}, own, mask, path))
-    deselected = _deselected_below(mask, path)
     if kind != "object":
         return Shape(kind, deselected=deselected)
     known = own.get("properties", {})
@@ -132,7 +137,7 @@ def shape_of(
         below = (*path, "properties", name)
         if name not in listed and mask[below] and _has_instants(inner):
             fields[name] = shape_of(other, inner, mask, below)
-    return Shape("object", fields, shape_of(other, {}), deselected)
+    return Shape("object", fields, shape_of(other, {}), deselected, is_open)
 
 
 def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> frozenset[Breadcrumb]:

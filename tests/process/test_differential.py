@@ -37,7 +37,7 @@ from tests.support.differential import (
 )
 from tests.support.generated_cases import THEMES, cases
 from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, STATE, entry
-from tests.support.meant import cleaned, takes_instant, with_keys_of, with_types
+from tests.support.meant import cleaned, takes_instant, with_keys_of, with_texts_read, with_types
 from tests.support.repetitions import times
 from tests.support.tap import run_tap
 
@@ -54,7 +54,8 @@ MEANT = {
     "keys": "An object has each key of its schema, null where the answer lacks it, so that tables "
     "are the same in every run.",
     "values": "A value that does not fit the schema is converted, or null: nothing that a user of "
-    "Calltouch typed may stop a load.",
+    "Calltouch typed may stop a load. A text that is the JSON of an object or array, and one value "
+    "of an array, are read as what they are.",
     "instants": "Where a catalog wants a number for an instant, or a text for an object that holds "
     "one, it gets what the API sent.",
     "no type": "A schema that names no type is of anything, and so are objects in an array whose "
@@ -115,10 +116,11 @@ class StreamAsMeant(ReferenceStream):
 
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         """Clean a record, without what the SDK would find deselected only before it is a text."""
-        record = super().post_process({**(context or {}), **row}, context)
+        schema = super().effective_schema
+        read = with_texts_read(schema, {**(context or {}), **row})
+        record = super().post_process(read, context)
         if record:
             pop_deselected_record_properties(record, self.schema, self.mask)
-        schema = super().effective_schema
         return dict(with_keys_of(schema, cleaned(schema, record)))
 
 
@@ -186,7 +188,10 @@ def requests() -> Journal:
     drifting["session"] |= {"news": "x", "sessionId": "16441053", "city": ["moscow"]}
     drifting["orders"][0] |= {"currentAmount": 2800.5, "sum": 2800}
     bare = {"requestId": 8, "date": 1704790000000, "requestNumber": "8"}
-    for record in (sample, drifting, bare):
+    nested = deepcopy(sample) | {"requestId": 9, "orders": sample["orders"][0], "order": ""}
+    nested["session"] |= {"additionalTags": "x", "attrs": "[]"}
+    texts = {name: json.dumps(sample[name]) for name in ("orders", "order", "client", "session")}
+    for record in (sample, drifting, bare, nested, sample | {"requestId": 10} | texts):
         journal.add(record)
     return journal
 
@@ -198,7 +203,17 @@ def calls() -> CallJournal:
     drifting = deepcopy(call) | DRIFT | {"callId": 7, "duration": "-3", "order": call["orders"][0]}
     drifting |= {"yaClientId": 2**64, "additionalTags": ["a", {"name": "b", "value": "c"}]}
     bare = {"callId": 8, "timestamp": 1704790000}
-    for record in (drifting, bare):
+    nested = deepcopy(call) | {"callId": 9, "callTags": "x", "attrs": ""}
+    nested["orders"] = nested["orders"][0]
+    texts = {"callId": 10} | {
+        name: json.dumps(call[name]) for name in ("orders", "mapVisits", "comments")
+    }
+    for record in (
+        drifting,
+        bare,
+        nested | {"orders": call["orders"][0]},
+        nested | texts | {"callId": 10},
+    ):
         journal.add(record)
     return journal
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -24,7 +25,7 @@ import requests
 import trustme
 
 from sandbox import Fault, Journal, Sandbox
-from sandbox.generator import requests_of_day
+from sandbox.request_generator import requests_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -303,9 +304,15 @@ def test_a_flag_asks_for_its_object_alone(sandbox: Sandbox, journal: Journal, fl
     assert any(record[own] for record in found)
 
 
-@pytest.mark.parametrize("value", ["false", "True", "1", None])
+@pytest.mark.parametrize("value", ["True", "1"])
+def test_other_ways_to_set_a_flag_count_too(sandbox: Sandbox, value: str) -> None:
+    expected = rows(sandbox, {**FORTNIGHT, **ALL_FLAGS})
+    assert rows(sandbox, {**FORTNIGHT, **dict.fromkeys(FLAGS, value)}) == expected
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "TRUE", "", None])
 def test_without_its_flag_an_object_is_null(sandbox: Sandbox, value: str | None) -> None:
-    flags = dict.fromkeys(FLAGS, value) if value else {}
+    flags = {} if value is None else dict.fromkeys(FLAGS, value)
     for record in rows(sandbox, {**FORTNIGHT, **flags}):
         assert all(record[key] is None for key in FLAGS.values())
         sessions = [record, *record["orders"], record["order"] or {}]
@@ -618,6 +625,20 @@ def test_requests_are_lifelike(journal: Journal) -> None:
         assert sign in text
     assert {len(r["orders"]) for r in records} == {0, 1, 2}
     assert {len(r["mapVisits"]) for r in records} >= {0, 1, 6}
+    devices = Counter(r["session"].get("device") for r in records if r["session"])
+    assert devices["mobile"] > devices["desktop"] > devices["tablet"] > 0
+    cities = Counter(r["session"]["city"] for r in records if r["session"])
+    assert cities["Москва"] > cities["moscow"] > cities["Уфа"]
+    forms = Counter(r["subject"] for r in records)
+    assert forms["Заявка на звонок"] > 2 * forms["Умная заявка"] > 0
+
+
+def test_no_flag_of_a_request_follows_from_the_others(journal: Journal) -> None:
+    names = ("uniqueRequest", "targetRequest", "uniqTargetRequest")
+    seen = {tuple(record[name] for name in names) for record in journal.records()}
+    for place in range(3):
+        others = Counter(flags[:place] + flags[place + 1 :] for flags in seen)
+        assert max(others.values()) == 2
 
 
 def test_a_changed_record_is_served_as_it_is() -> None:

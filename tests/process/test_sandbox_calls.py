@@ -309,9 +309,15 @@ def test_a_flag_asks_for_its_keys_alone(sandbox: Sandbox, calls: CallJournal, fl
         assert any(call[key] for call in found)
 
 
-@pytest.mark.parametrize("value", ["false", "True", "1", None])
+@pytest.mark.parametrize("value", ["True", "1"])
+def test_other_ways_to_set_a_flag_count_too(sandbox: Sandbox, value: str) -> None:
+    expected = answer(sandbox, {**FORTNIGHT, **dict.fromkeys(FLAGS, "true")})
+    assert answer(sandbox, {**FORTNIGHT, **dict.fromkeys(FLAGS, value)}) == expected
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "TRUE", "", None])
 def test_what_was_not_asked_for_is_null_or_empty(sandbox: Sandbox, value: str | None) -> None:
-    flags = dict.fromkeys(FLAGS, value) if value else {}
+    flags = {} if value is None else dict.fromkeys(FLAGS, value)
     for call in answer(sandbox, {**FORTNIGHT, **flags})["records"]:
         assert list(call) == KEYS
         assert {key: call[key] for key in EMPTY} == EMPTY
@@ -323,7 +329,7 @@ def test_what_was_not_asked_for_is_null_or_empty(sandbox: Sandbox, value: str | 
     [
         ("uniqueOnly", lambda call: call["uniqueCall"]),
         ("targetOnly", lambda call: call["targetCall"]),
-        ("uniqTargetOnly", lambda call: call["uniqueCall"] and call["targetCall"]),
+        ("uniqTargetOnly", lambda call: call["uniqTargetCall"]),
         ("callbackOnly", lambda call: call["callbackCall"]),
     ],
 )
@@ -333,7 +339,8 @@ def test_only_calls_of_a_kind(
     everything = answer(sandbox, FORTNIGHT)["records"]
     expected = [call for call in everything if test(call)]
     assert 0 < len(expected) < len(everything)
-    assert answer(sandbox, {**FORTNIGHT, parameter: "true"})["records"] == expected
+    for value in ("true", "True", "1"):
+        assert answer(sandbox, {**FORTNIGHT, parameter: value})["records"] == expected
     assert answer(sandbox, {**FORTNIGHT, parameter: "false"})["records"] == everything
 
 
@@ -351,6 +358,51 @@ def test_the_session_has_a_clock_of_twelve_hours(sandbox: Sandbox, calls: CallJo
         assert call["sessionDate"][11:13] == f"{hour % 12 or 12:02}"
     assert {call["sessionDate"][11:13] for call in found} >= {"12", "01", "11"}
     assert {call["date"][11:13] for call in found} >= {"13", "20"}
+
+
+# Recordings
+
+
+def download(sandbox: Sandbox, call: object, site: object = 101) -> requests.Response:
+    url = f"{sandbox.url}/{site}/calls-diary/calls/{call}/download"
+    return requests.get(
+        url, params={"clientApiId": sandbox.token}, timeout=10, allow_redirects=False
+    )
+
+
+def test_an_answered_call_has_a_recording(sandbox: Sandbox, calls: CallJournal) -> None:
+    answered = [call for call in calls.records(101) if call["successful"]][:2]
+    sounds = []
+    for call in answered:
+        got = download(sandbox, call["callId"])
+        assert (got.status_code, got.headers["Content-Type"]) == (200, "audio/mpeg")
+        assert int(got.headers["Content-Length"]) == len(got.content)
+        # Frames of 104 bytes, each with the sync word of MPEG.
+        assert {got.content[at : at + 4] for at in range(0, len(got.content), 104)} == {
+            b"\xff\xfb\x10\xc0"
+        }
+        sounds.append(got.content)
+    assert sounds[0] != sounds[1]
+
+
+def test_without_a_recording_there_is_no_sound(small: Sandbox) -> None:
+    missed = next(call for call in small.call_journal.records() if not call["successful"])
+    for call in (missed["callId"], 1, "x"):
+        got = download(small, call)
+        assert (got.status_code, set(got.json())) == (404, {"message"})
+    assert download(small, missed["callId"], 999).text.startswith("<!DOCTYPE html>")
+
+
+def test_a_recording_is_asked_for_like_a_journal(small: Sandbox) -> None:
+    call = next(call for call in small.call_journal.records() if call["successful"])
+    small.points = 1
+    assert [download(small, call["callId"]).status_code for _ in range(2)] == [200, 403]
+    small.points, small.token = None, "another"
+    small.now = datetime.fromtimestamp(call["timestamp"], MOSCOW)
+    assert download(small, call["callId"]).status_code == 404
+    small.faults.append(Fault("truncate", times=1))
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        download(small, call["callId"])
 
 
 # Sites, token, and what both journals share
@@ -511,18 +563,13 @@ def test_calls_are_lifelike(calls: CallJournal) -> None:
     records = calls.records()
     for call in records:
         assert call["date"] == f"{moscow(call):%d/%m/%Y %H:%M:%S}"
-        assert call["uniqTargetCall"] == (call["uniqueCall"] and call["targetCall"])
         with_session = ("url", "hostname", "userAgent", "ip", "device", "os", "browser")
         for key in (*with_session, "sessionDate", "ctClientId"):
             assert (call[key] is None) == (call["sessionId"] is None)
-        if call["sessionId"] is None:
-            assert call["medium"] == "offline"
-        else:
+        if call["sessionId"] is not None:
             assert "/" not in call["ip"]
             assert session_date(call) < moscow(call)
     assert len({(call["siteId"], call["callId"]) for call in records}) == len(records)
-    offline = sum(call["sessionId"] is None for call in records) / len(records)
-    assert 0.15 < offline < 0.25
     durations = [call["duration"] for call in records]
     assert min(durations) < 0
     assert 0 in durations
@@ -538,6 +585,83 @@ def test_calls_are_lifelike(calls: CallJournal) -> None:
         assert sign in text
     for key in ("callClientUniqueId", "ctGlobalId", "order", "poolType"):
         assert all(call[key] is None for call in records)
+    devices = Counter(call["device"] for call in records)
+    assert devices["smartphone"] > devices["desktop"] > devices["tablet"] > 0
+
+
+def share(part: list[Record], whole: list[Record]) -> float:
+    return len(part) / len(whole)
+
+
+def test_no_flag_of_a_call_follows_from_the_others(calls: CallJournal) -> None:
+    """As in real rows, one unique-target call in twenty is not unique."""
+    records = calls.records()
+    names = ("uniqueCall", "targetCall", "uniqTargetCall")
+    seen = {tuple(call[name] for name in names) for call in records}
+    for place in range(3):
+        others = Counter(flags[:place] + flags[place + 1 :] for flags in seen)
+        assert max(others.values()) == 2
+    unique_target = [call for call in records if call["uniqTargetCall"]]
+    repeated = [call for call in unique_target if not call["uniqueCall"]]
+    assert 0.03 < share(repeated, unique_target) < 0.08
+
+
+def test_calls_without_a_session_are_named_as_the_account_does(calls: CallJournal) -> None:
+    records = calls.records()
+    untracked = [call for call in records if call["sessionId"] is None]
+    assert 0.15 < share(untracked, records) < 0.25
+    here, there = ([call for call in untracked if call["siteId"] == site] for site in (101, 202))
+    assert {call["medium"] for call in here} == {"<не заполнено>", "<не указано>"}
+    assert {call["medium"] for call in there} == {"offline"}
+    assert any(call["source"] == "<не заполнено>" for call in here)
+    for some in (here, there):
+        assert any(call["source"] == call["phoneNumber"] for call in some)
+        assert {"Визитка", "Радио"} < {call["source"] for call in some}
+        assert any(call["orders"] for call in some)
+    assert {call["utmSource"] for call in here} == {"<не указано>", "Пул Москва", "Казань"}
+    assert {call["utmSource"] for call in there} == {"<не указано>"}
+
+
+def test_one_call_in_eight_is_missed(calls: CallJournal) -> None:
+    records = calls.records()
+    answered = [call for call in records if call["successful"]]
+    missed = [call for call in records if not call["successful"]]
+    assert 0.1 < share(missed, records) < 0.15
+    assert not any(call["orders"] or call["sipCallId"] for call in missed)
+    for some, empty in ((answered, False), (missed, True)):
+        usual = [call for call in some if (call["waitingConnect"] is None) == empty]
+        assert 0.98 < share(usual, some) < 1
+
+
+def test_some_callers_call_again_at_once(calls: CallJournal) -> None:
+    """Some of both rows are unique, so that their number is not one of people."""
+    last: dict[tuple[int, str], Record] = {}
+    pairs = []
+    for call in calls.records():
+        caller = (call["siteId"], call["ctCallerId"])
+        if before := last.get(caller):
+            pairs.append((before, call))
+        last[caller] = call
+    waits = [(later["timestamp"] - first["timestamp"], first, later) for first, later in pairs]
+    redials = [(first, later) for wait, first, later in waits if wait <= 60]
+    assert len(redials) > 50
+    same = ("phoneNumber", "sessionId", "source", "utmSource", "mapVisits")
+    alike = [all(first[key] == later[key] for key in same) for first, later in redials]
+    assert sum(alike) > 0.9 * len(redials)
+    assert any(not first["successful"] and later["successful"] for first, later in redials)
+    assert any(
+        first["uniqueCall"] and later["uniqueCall"] for wait, first, later in waits if wait < 240
+    )
+
+
+def test_new_people_keep_calling(calls: CallJournal) -> None:
+    records = calls.records(101)
+    firsts: dict[str, datetime] = {}
+    for call in records:
+        firsts.setdefault(call["ctCallerId"], moscow(call))
+    assert 1.5 < len(records) / len(firsts) < 3
+    months = Counter(first.month for first in firsts.values())
+    assert months[3] > 0.7 * months[1]
 
 
 def test_a_call_gets_its_id_when_it_ends(calls: CallJournal) -> None:

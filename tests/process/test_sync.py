@@ -442,6 +442,27 @@ def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_pa
     records = [item for item in run.messages if item["type"] == "RECORD"]
     assert activated["stream"] == stream.name
     assert {record["version"] for record in records} == {activated["version"]}
+    assert "emit_activate_version_messages" not in run.stderr
+
+
+@pytest.mark.parametrize("in_environment", [False, True], ids=["file", "environment"])
+def test_the_text_false_tells_the_target_no_version(
+    tmp_path: Path, *, in_environment: bool
+) -> None:
+    catalog = REQUESTS.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    name = "emit_activate_version_messages"
+    with REQUESTS.sandbox() as sandbox:
+        run = run_tap(
+            config_for(sandbox, **({} if in_environment else {name: "false"})),
+            tmp_path,
+            catalog=catalog,
+            arguments=["--config", "ENV"] if in_environment else [],
+            environment={f"TAP_CALLTOUCH_{name.upper()}": "false"} if in_environment else {},
+        )
+    assert run.records
+    assert "ACTIVATE_VERSION" not in {message["type"] for message in run.messages}
 
 
 @each_stream
@@ -488,8 +509,7 @@ def test_flattening_and_stream_maps_work_together(tmp_path: Path) -> None:
             stream_map_config={},
         )
     assert run.returncode == 0, run.stderr
-    record = run.records[0]
-    assert "session__source" in record
+    record = next(record for record in run.records if record.get("session__source"))
     assert len(record["phone_hash"]) == 32
     assert not any(name.startswith("client") for name in record)
 
@@ -555,7 +575,9 @@ def test_log_says_once_what_did_not_fit_the_schema_and_what_is_new(
         assert text in unknown
     (removed,) = lines_with(run, "Values removed since they do not fit the schema: ")
     assert re.search(rf"\b{unfit} {len(run.records)}\b", removed)
-    (converted,) = lines_with(run, "Values converted since they do not fit the schema: ")
+    (converted,) = lines_with(run, "Values converted without loss, since they do not fit")
+    assert "| INFO " in converted
+    assert "| WARNING " in removed
     assert re.search(rf"\bmanager {len(run.records)}\b", converted)
     assert (len(run.records) == len(whole)) != fails
     assert secret not in run.stderr

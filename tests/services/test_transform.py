@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import csv
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,8 +19,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sandbox import Journal, Sandbox
+from sandbox.clock import MOSCOW, stamp
+from sandbox.costs import costs_of_days, write_costs
+from tests.support import marts
 from tests.support.clickhouse import clickhouse
 from tests.support.dbt import build, dbt
+from tests.support.marts import Lead, day, instant, known, local, money, tags
 from tests.support.meltano_project import CLICKHOUSE, JSONL, POSTGRES, pipe, tap_config
 
 if TYPE_CHECKING:
@@ -33,8 +40,13 @@ Row = dict[str, Any]
 Rows = list[tuple[Any, ...]]
 Query = Callable[[str], Rows]
 Check = Callable[[str, str, Rows], None]
-PLACEHOLDERS = {"", "<не указано>", "<не заполнено>", "(not set)", "(not provided)", "(none)"}
 SITES = [101, 202]
+PLACE = "site_id, day, source, medium, campaign"
+FIRST, LAST = date(2024, 2, 1), date(2024, 2, 10)
+TODAY = date(2024, 2, 11)
+VARS = {"calltouch_costs": "calltouch.costs", "calltouch_today": TODAY.isoformat()}
+#: The ids that Direct gives to a campaign whose links carry it, and to one without leads.
+LINKED_CAMPAIGN, LONELY_CAMPAIGN = 55_000_000_001, 55_000_000_002
 CALL_FLAGS = ("with_call_tags", "with_orders", "with_comments", "with_text", "with_callback_info")
 
 
@@ -47,7 +59,7 @@ class Journals(NamedTuple):
 
 def make_journals() -> Journals:
     """Journals with orders of several leads, and with texts that are no sums and no dates."""
-    requests = Journal(SITES, date(2024, 2, 1), date(2024, 2, 10), per_day=6, sample=False)
+    requests = Journal(SITES, FIRST, LAST, per_day=6, sample=False)
     calls = requests.calls(per_day=8)
     first, second = [row for row in requests.records(101) if row["orders"]][:2]
     second["orders"].append(first["orders"][0])
@@ -62,7 +74,85 @@ def make_journals() -> Journals:
     # The sum of an order may stand in one of the journals only.
     shared = next(row for row in calls.records(202) if orders_of(row) & orders_in(requests))
     shared["orders"][0]["plannedAmount"] = shared["orders"][0]["completedAmount"] = None
+    add_redials(requests, calls)
+    linked = next(
+        row for row in requests.records(101) if row["session"] and not row["yandexDirect"]
+    )
+    linked["session"]["utmCampaign"] = str(LINKED_CAMPAIGN)
     return Journals(requests, calls)
+
+
+def add_redials(requests: Journal, calls: CallJournal) -> None:
+    """Add a person who calls and writes, with all spellings of a number and an address."""
+    noon = datetime(2024, 2, 5, 12, tzinfo=MOSCOW)
+    pattern = next(row for row in calls.records(101) if not (row["sessionId"] or row["orders"]))
+    rings = [
+        # The number, seconds after noon, whether it is answered.
+        ("89995551111", 0, False),
+        ("+7 (999) 555-11-11", 60, False),
+        ("9995551111", 121, False),
+        ("79995551111", 150, True),
+        ("79995551111", 170, False),
+        ("79995551112", 200, False),
+        ("anonymous", 210, False),
+        ("anonymous", 220, False),
+        ("sip:100@pbx.example", 230, True),
+        ("79995551113", 240, None),
+    ]
+    for number, (caller, seconds, answered) in enumerate(rings, 990_000_001):
+        began = noon + timedelta(seconds=seconds)
+        calls.add(
+            copy.deepcopy(pattern)
+            | {
+                "callId": number,
+                "timestamp": round(began.timestamp()),
+                "date": stamp(began),
+                "callerNumber": caller,
+                "successful": bool(answered),
+                "duration": 25 if answered else 0,
+                "callphase": "callconnected" if answered is None else "calldisconnected",
+            }
+        )
+    pattern = next(row for row in requests.records(101) if row["session"] and not row["orders"])
+    texts = [
+        (["доб. 12", "8-999-555-11-11"], " Mail@Yandex.ru "),
+        ([], "mail@yandex.ru"),
+        ([], "MAIL@yandex.ru"),
+        (["102"], "пусто"),
+    ]
+    for number, (phones, address) in enumerate(texts, 980_000_001):
+        sent = noon + timedelta(hours=number - 980_000_000)
+        requests.add(
+            copy.deepcopy(pattern)
+            | {
+                "requestId": number,
+                "requestNumber": str(number),
+                "date": round(sent.timestamp() * 1000),
+                "dateStr": stamp(sent),
+                "client": {
+                    "fio": "Иван",
+                    "clientId": number,
+                    "phones": [{"phoneNumber": text, "phoneType": "OTHER"} for text in phones],
+                    "contacts": [{"contactType": "EMAIL", "contactValue": address}],
+                },
+            }
+        )
+
+
+def make_costs(path: Path) -> list[Row]:
+    """Write costs into a file and return them: of campaigns with leads and without, some doubled."""
+    rows = [*costs_of_days(1, FIRST, LAST, 28)]
+    # Some come by their utm values alone, some cost nothing, one is in the table twice.
+    rows[0] |= {"campaign_id": None}
+    rows[1] |= {"clicks": 0, "cost": "0.00"}
+    rows.append(rows[2])
+    for campaign in (LINKED_CAMPAIGN, LONELY_CAMPAIGN):
+        names = {"utm_source": None, "utm_medium": None, "utm_campaign": None}
+        rows += [row | names | {"campaign_id": campaign} for row in rows[:80:8]]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_costs(file, iter(rows))
+    with path.open(encoding="utf-8", newline="") as file:
+        return [*csv.DictReader(file)]
 
 
 def orders_in(journal: Records) -> set[tuple[int, int]]:
@@ -97,14 +187,24 @@ def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[
     place = conninfo_to_dict(uri)
     names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
     environment = {name: str(place[key]) for name, key in names.items()}
-    build(path, "--target", "postgres", **environment)
+    with psycopg.connect(uri) as connection:
+        connection.execute(
+            "create table tap_calltouch.costs (date date, utm_source text, utm_medium text, "
+            "utm_campaign text, utm_content text, utm_term text, campaign_id bigint, "
+            "campaign_name text, ad_group_id bigint, ad_id bigint, impressions bigint, "
+            "clicks bigint, cost numeric, currency text, vat_included boolean)"
+        )
+        copying = "copy tap_calltouch.costs from stdin (format csv, header)"
+        with connection.cursor().copy(copying) as copied:
+            copied.write((path / "costs.csv").read_bytes())
+    build(path, "--target", "postgres", "--vars", json.dumps(VARS), **environment)
     with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
         yield lambda query: connection.execute(query).fetchall()
 
 
 def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
-    environment = load_files(path, journals)
-    build(path, "--target", "duckdb", **environment)
+    environment = load_files(path, journals) | {"CALLTOUCH_COSTS": str(path / "costs.csv")}
+    build(path, "--target", "duckdb", "--vars", json.dumps(VARS), **environment)
     with duckdb.connect(environment["CALLTOUCH_DUCKDB"], read_only=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
 
@@ -116,7 +216,18 @@ def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query
         server.make_tables("tap_calltouch")
         load_twice(path, journals, CLICKHOUSE, server.target("tap_calltouch"))
         place = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(server.port)}
-        build(path, "--target", "clickhouse", **place)
+        server.query(
+            "create table tap_calltouch.costs (date Date, utm_source Nullable(String), "
+            "utm_medium Nullable(String), utm_campaign Nullable(String), "
+            "utm_content Nullable(String), utm_term Nullable(String), "
+            "campaign_id Nullable(Int64), campaign_name Nullable(String), "
+            "ad_group_id Nullable(Int64), ad_id Nullable(Int64), impressions Int64, "
+            "clicks Int64, cost Float64, currency String, vat_included Bool) "
+            "engine = MergeTree order by date"
+        )
+        text = (path / "costs.csv").read_text(encoding="utf-8")
+        server.query(f"insert into tap_calltouch.costs format CSVWithNames\n{text}")
+        build(path, "--target", "clickhouse", "--vars", json.dumps(VARS), **place)
         client = clickhouse_connect.get_client(
             host="127.0.0.1", port=server.port, database="calltouch", compress=False
         )
@@ -148,7 +259,7 @@ def load_files(path: Path, journals: Journals) -> dict[str, str]:
 def test_dbt_makes_tables_of_what_was_loaded(
     load: Callable[[Path, Journals, Database], Iterator[Query]], database: Database, tmp_path: Path
 ) -> None:
-    journals = make_journals()
+    journals, costs = make_journals(), make_costs(tmp_path / "costs.csv")
     for query in load(tmp_path, journals, database):
 
         def check(model: str, columns: str, rows: Rows, query: Query = query) -> None:
@@ -160,7 +271,13 @@ def test_dbt_makes_tables_of_what_was_loaded(
         check_calls(journals.calls, check)
         for kind, journal in (("request", journals.requests), ("call", journals.calls)):
             check_parts(kind, journal, check)
-        check_marts(journals, check)
+        leads = marts.leads_of(*journals)
+        check_leads(leads, check)
+        check_days(leads, check)
+        check_people(leads, check)
+        check_missed_calls(leads, check)
+        check_campaigns(leads, [*marts.costs_of(costs)], query)
+        check_files_for_yandex(leads, check)
 
 
 def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path) -> None:
@@ -345,55 +462,127 @@ def check_parts(kind: str, journal: Records, check: Check) -> None:
     )
 
 
-class Lead(NamedTuple):
-    """What the mart says of a lead; its orders are added to it."""
-
-    row: Row
-    kind: str
-    created: datetime
-    traffic: tuple[str | None, ...]
-    target: bool
-    unique: bool
-    orders: list[Decimal | None]
-
-    @property
-    def revenue(self) -> Decimal:
-        return sum((amount or Decimal(0) for amount in self.orders), Decimal(0))
-
-
-def check_marts(journals: Journals, check: Check) -> None:
-    leads = leads_of(journals)
+def check_leads(leads: list[Lead], check: Check) -> None:
+    keys = {lead.key: person[0].key for person in marts.people_of(leads) for lead in person}
     check(
         "calltouch__leads",
-        "lead_type, site_id, lead_id, created_at_local, source, medium, utm_campaign, is_target, "
-        "is_unique, visitor_id, session_id, tags, visits, first_source, first_medium, "
-        "last_source, last_medium, orders, revenue",
+        "lead_type, site_id, lead_id, created_at_local, source, medium, utm_campaign, channel, "
+        "is_target, is_unique, is_unique_target, visitor_id, session_id, session_on, city_name, "
+        "device_type, browser, os, attribution, domain, page_url, orders, revenue, "
+        "has_orders_loaded, has_visits_loaded",
         [
             (
                 lead.kind,
-                *key(lead.row),
-                lead.created,
-                *lead.traffic,
+                lead.site,
+                lead.number,
+                lead.local,
+                lead.source,
+                lead.medium,
+                lead.campaign,
+                lead.channel,
                 lead.target,
                 lead.unique,
+                lead.unique_target,
                 lead.row["ctClientId"],
-                (lead.row.get("session") or lead.row).get("sessionId"),
-                tuple(sorted({tag for tag, _ in tags(lead.row)})) or None,
-                *visits_of(lead),
+                lead.visit.get("sessionId"),
+                (session := local(lead.visit.get("sessionDate"))) and session.date(),
+                {"moscow": "Москва"}.get(city := known(lead.visit.get("city")) or "", city or None),
+                {"smartphone": "mobile"}.get(name := lead.visit.get("device") or "", name or None),
+                lead.visit.get("browserName" if lead.kind == "request" else "browser"),
+                lead.visit.get("os"),
+                lead.visit.get("attribution"),
+                domain_of(lead),
+                page_of(lead),
                 len(lead.orders),
                 lead.revenue,
+                True,
+                True,
             )
             for lead in leads
         ],
     )
+    check(
+        "calltouch__leads",
+        "lead_key, subject, first_comment, is_answered, duration_seconds, waiting_seconds, "
+        "dialled_number, phone, email, name, identified_by, person_key",
+        [
+            (
+                lead.key,
+                known(lead.row.get("subject")),
+                lead.first_comment,
+                lead.answered,
+                lead.row.get("duration"),
+                lead.row.get("waitingConnect"),
+                lead.row.get("phoneNumber"),
+                lead.phone,
+                lead.email,
+                known(lead.row.get("client", {}).get("fio")),
+                lead.identity and lead.identity[0],
+                keys.get(lead.key),
+            )
+            for lead in leads
+        ],
+    )
+    check(
+        "calltouch__leads",
+        "lead_key, tags, tags_manual, tags_web_api, tags_auto_pr, visits, first_source, "
+        "first_medium, first_campaign, first_term, first_page, last_source, last_medium, "
+        "last_non_direct_source, last_non_direct_medium, last_non_direct_campaign",
+        [
+            (
+                lead.key,
+                names_of_tags(lead.row, lambda _: True),
+                *(
+                    names_of_tags(lead.row, wanted.__eq__)
+                    for wanted in ("MANUAL", "WEB-API", "AUTO-PR")
+                ),
+                *visits_of(lead),
+            )
+            for lead in leads
+        ],
+    )
+
+
+def domain_of(lead: Lead) -> str | None:
+    if lead.kind == "call":
+        return lead.row["hostname"] and str(lead.row["hostname"])
+    return str(lead.row["requestUrl"]).split("/")[2]
+
+
+def page_of(lead: Lead) -> str | None:
+    url = lead.row["callUrl" if lead.kind == "call" else "requestUrl"]
+    return url and str(url)
+
+
+def names_of_tags(row: Row, is_wanted: Callable[[str], bool]) -> tuple[str, ...] | None:
+    return tuple(sorted({tag for tag, kind in tags(row) if is_wanted(kind)})) or None
+
+
+def visits_of(lead: Lead) -> tuple[Any, ...]:
+    visits = lead.visits()
+    if not visits:
+        return (0, *[None] * 10)
+    names = ("source", "medium", "utmCampaign", "utmTerm", "url")
+    first, last = visits[0], visits[-1]
+    # Direct visits say so, or say nothing.
+    others = [visit for visit in visits if known(visit["source"]) not in {None, "(direct)"}]
+    return (
+        len(visits),
+        *(known(first[name]) for name in names),
+        *(known(last[name]) for name in names[:2]),
+        *(known(others[-1][name]) if others else None for name in names[:3]),
+    )
+
+
+def check_days(leads: list[Lead], check: Check) -> None:
     groups: dict[tuple[Any, ...], list[Lead]] = {}
     for lead in leads:
-        place = (lead.row["siteId"], lead.created.date(), *lead.traffic)
-        groups.setdefault(place, []).append(lead)
+        groups.setdefault(lead.place, []).append(lead)
     measures: list[tuple[str, Callable[[list[Lead]], Any]]] = [
         ("{}s", len),
         ("target_{}s", lambda leads: sum(lead.target for lead in leads)),
         ("unique_{}s", lambda leads: sum(lead.unique for lead in leads)),
+        ("unique_target_{}s", lambda leads: sum(lead.unique_target for lead in leads)),
         ("{}_orders", lambda leads: sum(len(lead.orders) for lead in leads)),
         ("{}_revenue", lambda leads: sum((lead.revenue for lead in leads), Decimal(0))),
     ]
@@ -401,7 +590,13 @@ def check_marts(journals: Journals, check: Check) -> None:
     columns = [name.format(kind).replace("lead_", "") for name, _ in measures for kind in kinds]
     check(
         "calltouch__leads_by_day",
-        ", ".join(["site_id, day, source, medium, campaign", *columns]),
+        ", ".join(
+            [
+                "site_id, day, source, medium, campaign, channel, yandex_direct_campaign_id",
+                *columns,
+                "answered_calls, missed_calls, talk_seconds, callers",
+            ]
+        ),
         [
             (
                 *place,
@@ -410,57 +605,147 @@ def check_marts(journals: Journals, check: Check) -> None:
                     for _, count in measures
                     for some in kinds.values()
                 ),
+                sum(lead.answered is True for lead in group),
+                sum(lead.answered is False for lead in group),
+                sum(lead.talk for lead in group),
+                callers_of([lead for lead in group if lead.kind == "call"]),
             )
             for place, group in groups.items()
         ],
     )
 
 
-def leads_of(journals: Journals) -> list[Lead]:
-    """Read the leads in Python as the mart does in SQL; an order belongs to its first lead."""
-    leads = []
-    for row in journals.requests.records():
-        session = row["session"] or {}
-        traffic = tuple(known(session.get(name)) for name in ("source", "medium", "utmCampaign"))
-        flags = row["targetRequest"], row["uniqueRequest"]
-        leads.append(Lead(row, "request", moscow(row["date"]), traffic, *flags, []))
-    for row in journals.calls.records():
-        traffic = tuple(known(row[name]) for name in ("source", "medium", "utmCampaign"))
-        flags = row["targetCall"], row["uniqueCall"]
-        leads.append(Lead(row, "call", moscow(row["timestamp"] * 1000), traffic, *flags, []))
-    leads.sort(key=lambda lead: (lead.created, lead.kind, key(lead.row)))
-    first: dict[tuple[int, int], tuple[Lead, list[Decimal | None]]] = {}
-    for lead in leads:
-        for order in lead.row["orders"]:
-            place = first.setdefault((lead.row["siteId"], order["orderId"]), (lead, []))
-            place[1].append(money(order["sum"] if "sum" in order else order["plannedAmount"]))
-    for lead, amounts in first.values():
-        known_amounts = [amount for amount in amounts if amount is not None]
-        lead.orders.append(
-            amounts[0] if amounts[0] is not None else max(known_amounts, default=None)
+def callers_of(calls: list[Lead]) -> int | None:
+    numbers = {lead.phone for lead in calls if lead.phone}
+    return len(numbers) or (None if calls else 0)
+
+
+def check_people(leads: list[Lead], check: Check) -> None:
+    rows = []
+    for person in marts.people_of(leads):
+        first, last = person[0], person[-1]
+        calls = [lead for lead in person if lead.kind == "call"]
+        made = [order.made_on for lead in person for order in lead.orders if order.made_on]
+        rows.append(
+            (
+                first.key,
+                first.site,
+                first.identity and first.identity[0],
+                max((lead.phone for lead in person if lead.phone), default=None),
+                first.created,
+                last.local,
+                first.channel,
+                first.campaign,
+                last.channel,
+                last.source,
+                calls[0].day if calls else None,
+                len(person),
+                len(calls),
+                len(person) - len(calls),
+                sum(lead.answered is False for lead in calls),
+                sum(lead.target for lead in person),
+                sum(len(lead.orders) for lead in person),
+                sum((lead.revenue for lead in person), Decimal(0)),
+                min(made, default=None),
+                (min(made) - first.day).days if made else None,
+            )
         )
-    return leads
+    check(
+        "calltouch__people",
+        "person_key, site_id, identified_by, phone, first_lead_at, last_lead_at_local, "
+        "first_channel, first_campaign, last_channel, last_source, first_call_on, leads, calls, "
+        "requests, coalesce(missed_calls, 0), target_leads, orders, revenue, first_order_on, "
+        "days_to_first_order",
+        rows,
+    )
 
 
-def visits_of(lead: Lead) -> tuple[Any, ...]:
-    visits = [
-        visit
-        for visit in lead.row["mapVisits"]
-        if (made := local(visit["sessionDate"])) is None or made.date() <= lead.created.date()
-    ]
-    if not visits:
-        return (0, None, None, None, None)
-    ends = (visits[0], visits[-1])
-    return (len(visits), *(known(end[name]) for end in ends for name in ("source", "medium")))
+def check_missed_calls(leads: list[Lead], check: Check) -> None:
+    events = marts.missed_of(leads)
+    assert max(len(event.calls) for event in events) > 1
+    check(
+        "calltouch__missed_calls",
+        "lead_key, created_at_local, hour, manager, dialled_number, phone, calls, "
+        "last_call_at_local, got_through, got_through_by, round(minutes_to_get_through * 60)",
+        [
+            (
+                (first := event.calls[0]).key,
+                first.local,
+                first.local.hour,
+                first.row["manager"],
+                first.row["phoneNumber"],
+                first.phone,
+                len(event.calls),
+                event.calls[-1].local,
+                event.contact is not None if first.phone else None,
+                event.contact and event.contact.kind,
+                event.contact and (event.contact.created - first.created) // timedelta(seconds=1),
+            )
+            for event in events
+        ],
+    )
 
 
-def tags(row: Row) -> list[tuple[str, str]]:
-    return [
-        (tag.strip(), group["type"])
-        for group in row.get("RequestTags", row.get("callTags")) or []
-        for name in group["names"]
-        for tag in name.split(",")
-    ]
+def check_campaigns(leads: list[Lead], costs: list[marts.Cost], query: Query) -> None:
+    groups: dict[Any, list[Lead]] = {}
+    for lead in leads:
+        groups.setdefault(lead.place, []).append(lead)
+    shares = marts.cost_by_place(leads, costs)
+    found = query(
+        "select site_id, day, source, medium, campaign, channel, yandex_direct_campaign_id, "
+        "leads, target_leads, unique_target_leads, orders, revenue, clicks, cost, cost_per_lead, "
+        "cost_per_target_lead, cost_per_order, return_on_ad_spend from calltouch__campaigns"
+    )
+    assert {row[:7] for row in found} == groups.keys() | shares.keys()
+    assert len(found) == len(groups.keys() | shares.keys())
+    for row in found:
+        group, (clicks, cost) = groups.get(row[:7], []), shares.get(row[:7], (None, None))
+        target = sum(lead.target for lead in group)
+        unique_target = sum(lead.unique_target for lead in group)
+        orders = sum(len(lead.orders) for lead in group)
+        revenue = sum((lead.revenue for lead in group), Decimal(0))
+        assert row[7:12] == (len(group), target, unique_target, orders, revenue)
+        if cost is None or clicks is None:
+            assert row[12:] == (None,) * 6
+            continue
+        assert abs(row[12] - clicks) < len(group) + 1
+        assert abs(row[13] - cost) < Decimal("0.0001") * (len(group) + 1)
+        ratios = [
+            float(row[13]) / count if count else None for count in (len(group), target, orders)
+        ]
+        ratios.append(float(revenue / row[13]) if row[13] else None)
+        assert list(row[14:]) == [ratio and pytest.approx(ratio) for ratio in ratios]
+    # Each cost counts once.
+    assert sum(row[13] or 0 for row in found) == sum(cost.cost for cost in costs)
+    assert sum(row[12] or 0 for row in found) == sum(cost.clicks for cost in costs)
+    # Costs without leads stay, and leads without costs.
+    assert [row for row in found if not row[7]]
+    assert [row for row in found if row[13] is None]
+
+
+def check_files_for_yandex(leads: list[Lead], check: Check) -> None:
+    check(
+        "calltouch__metrica_calls",
+        '"ClientId", "DateTime", "StaticCall", "Price", "Currency", "PhoneNumber", '
+        '"TalkDuration", "HoldDuration", "CallMissed", "FirstTimeCaller", "Tag", "URL", '
+        '"CallTrackerURL"',
+        marts.metrica_calls(leads, TODAY),
+    )
+    check(
+        "calltouch__metrica_conversions",
+        '"ClientId", "Target", "DateTime", "Price", "Currency"',
+        marts.metrica_conversions(leads, TODAY),
+    )
+    orders = marts.yandex_orders(leads)
+    # The vendor's own hashes of its samples.
+    assert "f09f2c3d48f31e2a802944ade2e5aec5" in {row[5] for row in orders}
+    assert "3c56ff8fef0f6c65b36b2d25720fe276" in {row[4] for row in orders}
+    check(
+        "calltouch__yandex_orders",
+        "id, create_date_time, client_uniq_id, client_ids, emails_md5, phones_md5, order_status, "
+        "revenue, cost, goals, currency",
+        orders,
+    )
 
 
 def key(row: Row) -> tuple[int, int]:
@@ -475,38 +760,3 @@ def parts(journal: Records, name: str, values: Callable[[Any], tuple[Any, ...]])
 def hashable(value: Any) -> Any:
     # In ClickHouse a list is never null.
     return tuple(value) or None if isinstance(value, list) else value
-
-
-def moscow(epoch_ms: int) -> datetime:
-    found = instant(epoch_ms)
-    assert found
-    return found + timedelta(hours=3)
-
-
-def known(text: str | None) -> str | None:
-    return None if text in PLACEHOLDERS else text
-
-
-def instant(epoch_ms: int | None) -> datetime | None:
-    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc).replace(tzinfo=None)
-    return None if epoch_ms is None else epoch + timedelta(milliseconds=epoch_ms)
-
-
-def local(text: str | None) -> datetime | None:
-    return read(text, "%d/%m/%Y %H:%M:%S")
-
-
-def day(text: str) -> date | None:
-    found = read(text, "%d.%m.%Y")
-    return found and found.date()
-
-
-def read(text: str | None, form: str) -> datetime | None:
-    try:
-        return datetime.strptime(text or "", form)  # noqa: DTZ007 - a wall time
-    except ValueError:
-        return None
-
-
-def money(text: str | None) -> Decimal | None:
-    return Decimal(text) if text and text[0].isdigit() else None

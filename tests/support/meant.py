@@ -40,11 +40,36 @@ def with_keys_of(schema: Json, value: Any) -> Any:
     return value
 
 
+def with_texts_read(schema: Json, value: Any) -> Any:
+    """Read texts that are the JSON of an object or array, where one belongs."""
+    kind = type_of(schema)
+    if kind in {"object", "array"} and isinstance(value, str):
+        wanted = dict if kind == "object" else list
+        with suppress(ValueError):
+            read = json.loads(value)
+            if isinstance(
+                read, (dict if type_of(schema.get("items", {})) == "object" else wanted, wanted)
+            ):
+                value = read
+    if kind == "array" and isinstance(value, list):
+        return [with_texts_read(schema.get("items", {}), item) for item in value]
+    if kind == "array" and isinstance(value, dict):
+        return with_texts_read(schema.get("items", {}), value)
+    if kind == "object" and isinstance(value, dict):
+        fields, others = schema.get("properties", {}), schema.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {name: with_texts_read(fields.get(name, others), v) for name, v in value.items()}
+    return value
+
+
 def cleaned(schema: Json, value: Any) -> Any:
     """Fit a value to its schema: in another type if nothing is lost, null otherwise."""
     kind = type_of(schema)
     if value is None:
         return None
+    if kind == "array" and value not in ("", {}) and not isinstance(value, list):
+        item = cleaned(schema.get("items", {}), value)
+        return None if item is None else [item]
     if kind == "any" and "properties" in schema and isinstance(value, dict):
         kind = "object"  # one of several types, and what the schema says of an object holds
     if kind == "object" and isinstance(value, dict):

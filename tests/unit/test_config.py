@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
+from decimal import Decimal
+from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._batch import (
+    DEFAULT_BATCH_SIZE,
+    BaseBatchFileEncoding,
+    BatchConfig,
+    StorageTarget,
+)
+from singer_sdk.helpers.capabilities import BATCH_CONFIG
 
 from tap_calltouch.config.checks import (
+    doubts,
     fill_defaults,
     normalize,
     problems,
     read_environment,
-    unknown_settings,
 )
 from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.tap import TapCalltouch
@@ -215,6 +225,44 @@ MODES = "one of startwith, contains, exact"
             id="no host",
         ),
         pytest.param(
+            {"api_url": "https://x/y?z=1"},
+            "`api_url` must be a URL without a query, a fragment or blanks.",
+            id="a URL with a query",
+        ),
+        pytest.param(
+            {"api_url": "https://x/y?"},
+            "`api_url` must be a URL without a query, a fragment or blanks.",
+            id="a URL with the beginning of a query",
+        ),
+        pytest.param(
+            {"api_url": "https://x/y#z"},
+            "`api_url` must be a URL without a query, a fragment or blanks.",
+            id="a URL with a fragment",
+        ),
+        pytest.param(
+            {"api_url": "https://x/a b"},
+            "`api_url` must be a URL without a query, a fragment or blanks.",
+            id="a URL with a blank",
+        ),
+        pytest.param(
+            {"request_numbers": ","}, "`request_numbers` is a list of nothing but blanks.",
+            id="a comma for a list",
+        ),
+        pytest.param(
+            {"site_ids": ["", None, " "]}, "`site_ids` is a list of nothing but blanks.",
+            id="a list of nothing",
+        ),
+        pytest.param(
+            {"site_ids": " "}, "`site_ids` is a list of nothing but blanks.", id="a blank list"
+        ),
+        pytest.param(
+            {"with_dcm": 2}, "`with_dcm` must be true or false, not 2.", id="2 for true"
+        ),
+        pytest.param(
+            {"site_ids": ["101.5"]}, "`site_ids` must be a whole number at least 1, not 101.5.",
+            id="half a site",
+        ),
+        pytest.param(
             {"start_date": ""},
             "`start_date` is required. Set it to the first date to load, such as 2024-01-31.",
             id="no start_date",
@@ -372,7 +420,29 @@ def test_defaults_stand_for_what_is_not_set() -> None:
         pytest.param("site_ids", 101, [101], id="a number for a list of one"),
         pytest.param("request_numbers", 7, ["7"], id="a number for a list of one text"),
         pytest.param("call_attribution", 0, "0", id="number for a choice"),
-        pytest.param("end_date", " 2024-02-01 ", " 2024-02-01 ", id="date with blanks"),
+        pytest.param("end_date", " 2024-02-01 ", "2024-02-01", id="date with blanks"),
+        pytest.param("timezone", " Asia/Tokyo\n", "Asia/Tokyo", id="zone with blanks"),
+        pytest.param("bind_to", "session ", "session", id="choice with blanks"),
+        pytest.param("api_url", " http://x/y ", "http://x/y", id="URL with blanks"),
+        pytest.param("window_days", 7.0, 7, id="7.0"),
+        pytest.param("window_days", Decimal("7.0"), 7, id="7.0 as the SDK reads it from a file"),
+        pytest.param("window_days", "7.0", 7, id="7.0 as a text"),
+        pytest.param("window_days", "1e1", 10, id="1e1"),
+        pytest.param("site_ids", [101.0, "202.0"], [101, 202], id="101.0 in a list"),
+        pytest.param("site_ids", 101.0, [101], id="101.0 for a list of one"),
+        pytest.param("request_numbers", [7.0], ["7"], id="7.0 for a text"),
+        pytest.param("with_dcm", 1, True, id="1 for true"),
+        pytest.param("with_dcm", 0.0, False, id="0.0 for false"),
+        pytest.param("call_attribution", 1.0, "1", id="1.0 for a choice"),
+        pytest.param("site_ids", "101,,202,", [101, 202], id="empty items"),
+        pytest.param("site_ids", [101, "", None, " "], [101], id="blank items of a list"),
+        pytest.param("request_numbers", "145507,", ["145507"], id="a comma at the end"),
+        pytest.param("request_numbers", [" 1 ", "1\n"], ["1", "1"], id="blanks around items"),
+        pytest.param(
+            "emit_activate_version_messages", "false", False, id="false for the SDK's own setting"
+        ),
+        pytest.param("flattening_separator", " ", " ", id="a blank that means something"),
+        pytest.param("subject", " x ", " x ", id="blanks with which the API compares"),
         pytest.param("site_ids", ["1", 2], [1, 2], id="numbers as texts in a list"),
         pytest.param("site_ids", "[]", [], id="empty list"),
         pytest.param("request_numbers", "A-1, 007", ["A-1", "007"], id="texts by commas"),
@@ -432,14 +502,17 @@ def test_normalizing_changes_no_argument() -> None:
         ("ani", "ani_value"),
         ("email", "email_value"),
         ("email.filter_mode", "email_filter_mode"),
+        ("batch_config.encoding.format", "batch_config"),
+        ("emit_activate_version", "emit_activate_version_messages"),
         ("with_tags", None),
         ("xyz", None),
+        ("", None),
     ],
 )
 def test_a_setting_that_is_unknown_is_named_with_the_nearest(
     name: str, nearest: str | None
 ) -> None:
-    (sentence,) = unknown_settings({**REQUIRED, name: SECRET}, SCHEMA)
+    (sentence,) = doubts({**REQUIRED, name: SECRET}, SCHEMA)
     assert sentence.startswith(f"The tap has no setting `{name}`; it is ignored.")
     if nearest:
         assert sentence.endswith(f" Did you mean `{nearest}`?")
@@ -447,8 +520,29 @@ def test_a_setting_that_is_unknown_is_named_with_the_nearest(
 
 
 def test_settings_of_the_tap_and_of_the_sdk_are_known() -> None:
-    config = dict.fromkeys([*OWN_SETTINGS, "stream_maps", "batch_config", "flattening_enabled"])
-    assert list(unknown_settings(config, SCHEMA)) == []
+    sdk = ["stream_maps", "batch_config", "flattening_enabled", "emit_activate_version_messages"]
+    assert list(doubts(dict.fromkeys([*OWN_SETTINGS, *sdk]), SCHEMA)) == []
+
+
+@pytest.mark.parametrize("name", ["subject", "keywords", "city", "manager", "email_value"])
+def test_blanks_with_which_the_api_compares_are_told(name: str) -> None:
+    (sentence,) = doubts({name: f"{SECRET} "}, SCHEMA)
+    assert sentence == f"Setting `{name}` has blanks at its ends, with which the API compares."
+    assert not list(doubts({name: SECRET}, SCHEMA))
+
+
+def test_every_setting_that_the_sdk_reads_is_listed() -> None:
+    assert SCHEMA["properties"]["emit_activate_version_messages"]["default"] is False
+    listed = SCHEMA["properties"]["batch_config"]["properties"]
+    assert listed.keys() == {field.name for field in dataclasses.fields(BatchConfig)}
+    for part, dataclass in (("encoding", BaseBatchFileEncoding), ("storage", StorageTarget)):
+        names = {field.name for field in dataclasses.fields(dataclass)}
+        assert listed[part]["properties"].keys() == names
+    assert str(DEFAULT_BATCH_SIZE) in listed["batch_size"]["description"]
+
+
+def test_schema_of_the_sdk_stays_as_it_is() -> None:
+    assert "batch_size" not in BATCH_CONFIG["properties"]["batch_config"]["properties"]
 
 
 # BATCH.
@@ -463,10 +557,11 @@ ROOT = {"root": "file:///somewhere", "prefix": "a-"}
         {"encoding": JSONL, "storage": ROOT},
         {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///somewhere"}},
         {"encoding": JSONL, "storage": ROOT, "batch_size": 1000},
+        {"encoding": JSONL, "storage": ROOT, "batch_size": "1000"},
         {"encoding": JSONL, "storage": ROOT | {"params": {"key": "value"}}},
         {},
     ],
-    ids=["whole", "least", "size", "params", "empty"],
+    ids=["whole", "least", "size", "size as text", "params", "empty"],
 )
 def test_a_whole_batch_config_is_allowed(batch_config: Config) -> None:
     assert sentences({"batch_config": batch_config}) == []
@@ -505,7 +600,7 @@ def test_half_a_batch_config_is_one_sentence_that_names_the_rest(
         ),
         *(
             ({"encoding": JSONL, "storage": ROOT, "batch_size": size}, "`batch_config.batch_size`")
-            for size in (0, -1, "5", None, 1.5, True, 2**64)
+            for size in (0, -1, "x", 1.5, True, 2**64)
         ),
         (
             {"encoding": JSONL, "storage": ROOT | {"params": [1]}},
@@ -619,7 +714,18 @@ def test_the_environment_overrules_a_config(environment: pytest.MonkeyPatch) -> 
     assert TapCalltouch(config=config).config["window_days"] == 14
 
 
-def test_a_file_with_variables_is_read_and_overruled(
+Logged = list[tuple[int, str]]
+
+
+def variables(environment: pytest.MonkeyPatch, **texts: str) -> tuple[Config, Logged]:
+    """Return the settings of an environment, and what is logged."""
+    for name, text in texts.items():
+        environment.setenv(name, text)
+    logged: Logged = []
+    return read_environment(SCHEMA, lambda *line: logged.append(line)), logged
+
+
+def test_a_file_with_variables_is_read_and_overruled_and_named(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text(
@@ -629,15 +735,82 @@ def test_a_file_with_variables_is_read_and_overruled(
         "SUBJECT=other\n",
         encoding="utf-8",
     )
-    environment.setenv(f"{PREFIX}WINDOW_DAYS", "30")
-    environment.setenv(f"{PREFIX}BATCH_CONFIG", "{}")
-    environment.chdir(tmp_path)
-    assert read_environment(SCHEMA) == {
+    (tmp_path / "below").mkdir()
+    environment.chdir(tmp_path / "below")
+    found, logged = variables(
+        environment, TAP_CALLTOUCH_WINDOW_DAYS="30", TAP_CALLTOUCH_BATCH_CONFIG="{}"
+    )
+    assert found == {
         "subject": "Заявка на окна",
         "window_days": "30",
         "site_ids": "[1, 2]",
         "batch_config": "{}",
     }
+    names = "TAP_CALLTOUCH_SUBJECT, TAP_CALLTOUCH_SITE_IDS"
+    assert logged == [(INFO, f"Read from {tmp_path / '.env'}: {names}.")]
+
+
+def test_a_file_of_which_nothing_is_used_is_not_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("SUBJECT=x\nTAP_CALLTOUCH_WINDOW_DAYS=14\n", encoding="utf-8")
+    environment.chdir(tmp_path)
+    assert variables(environment, TAP_CALLTOUCH_WINDOW_DAYS="7")[1] == []
+
+
+def test_a_pipe_in_place_of_a_file_with_variables_is_not_waited_for(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / ".env")
+    environment.chdir(tmp_path)
+    sentence = f"{tmp_path / '.env'} is not a regular file, so it is not read."
+    assert variables(environment) == ({}, [(WARNING, sentence)])
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("TAP_CALLTOUCH_SITE_ID", "TAP_CALLTOUCH_SITE_IDS"),
+        ("TAP_CALLTOUCH_WINDOWS_DAYS", "TAP_CALLTOUCH_WINDOW_DAYS"),
+        ("tap_calltouch_site_ids", "TAP_CALLTOUCH_SITE_IDS"),
+        ("TAP_CALLTOUCH_BATCH_CONFIG_ENCODING_FORMAT", "TAP_CALLTOUCH_BATCH_CONFIG"),
+        ("TAP_CALLTOUCH_XYZ", None),
+        ("TAP_CALLTOUCH_", None),
+    ],
+)
+@pytest.mark.parametrize("in_file", [False, True], ids=["environment", "file"])
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest(
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    nearest: str | None,
+    *,
+    in_file: bool,
+) -> None:
+    environment.chdir(tmp_path)
+    if in_file:
+        (tmp_path / ".env").write_text(f"{name}={SECRET}\n", encoding="utf-8")
+    found, logged = variables(environment, **({} if in_file else {name: SECRET}))
+    hint = f" Did you mean `{nearest}`?" if nearest else ""
+    assert found == {}
+    assert logged == [(WARNING, f"The tap has no setting for {name}; it is ignored.{hint}")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("TAP_CALLTOUCH_LOGLEVEL", id="the SDK reads it"),
+        pytest.param("TAP_CALLTOUCH__SELECT", id="an extra of Meltano"),
+        pytest.param("TAP_CALLTOUCH__NORTH_API_TOKEN", id="of a plugin that inherits"),
+        pytest.param("TAP_CALLTOUCHES", id="of another"),
+        pytest.param("SINGER_SDK_LOG_CONFIG", id="of the SDK"),
+    ],
+)
+def test_a_variable_that_others_read_is_not_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    environment.chdir(tmp_path)
+    assert variables(environment, **{name: "x"}) == ({}, [])
 
 
 @pytest.mark.parametrize("name", ["window_days", "with_dcm", "site_ids", "ani_value", "subject"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ SCHEMA: dict[str, Any] = {
         "tags": {"type": "array", "items": {"type": "string"}},
     },
 }
+CONVERTED = "Values converted without loss, since they do not fit the schema: "
 FIELDS = "Fields that the schema does not know, please report them: "
 
 
@@ -65,6 +67,15 @@ def unknown(*answers: str) -> dict[str, str]:
         pytest.param('{"client": []}', {}, id="an array for an object"),
         pytest.param('{"client": {"fio": {"first": "x"}}}', {}, id="an object for a text"),
         pytest.param('{"attrs": {"anything": 5}}', {}, id="free-form objects know every name"),
+        pytest.param(
+            '{"client": "{\\"age\\": 5}"}', {"client.age": "integer"}, id="an object as its text"
+        ),
+        pytest.param(
+            '{"client": {"phones": {"kind": "x"}}}',
+            {"client.phones.kind": "string"},
+            id="one object where an array of such belongs",
+        ),
+        pytest.param('{"client": "x"}', {}, id="a text for an object"),
         pytest.param('{"tags": [{"a": 1}]}', {}, id="an object among texts"),
         pytest.param('{"новое поле": "x"}', {"новое поле": "string"}, id="any name"),
         pytest.param('{"x": NaN}', {"x": "number"}, id="NaN"),
@@ -128,9 +139,14 @@ def test_report_has_a_line_for_each_kind_of_difference_and_no_value() -> None:
     drift.changes["converted", "subject"] += 2
     drift.changes["converted", "orders[].sum"] += 30
     drift.changes["removed", "ctClientId"] += 1
+    drift.changes["replaced", "subject"] += 1
     drift.look_for_unknown(io.BytesIO(b'[{"new": "+79990000000", "client": {"age": 5}}]'), SCHEMA)
     assert list(drift.report()) == [
-        "Values converted since they do not fit the schema: orders[].sum 30, subject 2",
-        "Values removed since they do not fit the schema: ctClientId 1",
-        f"{FIELDS}client.age (integer), new (string)",
+        (
+            INFO,
+            f"{CONVERTED}orders[].sum 30, subject 2",
+        ),
+        (WARNING, "Values in which was replaced what no database takes: subject 1"),
+        (WARNING, "Values removed since they do not fit the schema: ctClientId 1"),
+        (WARNING, f"{FIELDS}client.age (integer), new (string)"),
     ]

@@ -99,22 +99,23 @@ def decode_field(
 
 
 def counts(drift: Drift) -> tuple[Record, Record]:
-    converted, removed = (
-        {path: number for (kind, path), number in drift.changes.items() if kind == verb}
-        for verb in ("converted", "removed")
-    )
+    """Return how often values were converted and removed, by path; nothing was replaced."""
+    converted, replaced, removed = all_counts(drift)
+    assert not replaced
     return converted, removed
+
+
+def all_counts(drift: Drift) -> list[Record]:
+    return [
+        {path: number for (kind, path), number in drift.changes.items() if kind == verb}
+        for verb in ("converted", "replaced", "removed")
+    ]
 
 
 # The vendor's sample.
 
 
 def test_every_field_of_the_vendors_sample_keeps_its_value() -> None:
-    def without_nulls(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: without_nulls(v) for k, v in value.items() if v is not None}
-        return [without_nulls(item) for item in value] if isinstance(value, list) else value
-
     (record,), drift = decode(json.dumps([SAMPLE]))
     created = "2019-04-04T12:57:00.000+00:00"
     expected = json.loads(json.dumps(SAMPLE).replace("1554382620000", f'"{created}"'))
@@ -404,8 +405,6 @@ CONVERTED: list[tuple[str, str, object]] = [
     ("RequestTags[].names[]", "[]", "[]"),
     ("subject", "[]", "[]"),
     ("subject", '{"а": [1, null, "\\n"]}', '{"а": [1, null, "\\n"]}'),
-    ("subject", '{"a": "\\u0000"}', '{"a": "\ufffd"}'),
-    ("subject", '{"a": [1e999, -Infinity, NaN]}', '{"a": [null, null, null]}'),
     (
         "session.additionalTags[]",
         '{"name": "UTM", "value": "x"}',
@@ -428,6 +427,92 @@ def test_a_value_of_another_type_is_converted_where_nothing_is_lost_and_counted(
     found, drift = decode_field(path, value)
     assert (found, type(found)) == (expected, type(expected))
     assert counts(drift) == ({path: 1}, {})
+
+
+# What stands for an object or an array, and what it is read as. Numbers are counts of `converted`.
+NESTED = [
+    case("session", '"{}"', {}, 1),
+    case("session", '" {\\"city\\": \\"x\\"} "', {"city": "x"}, 1),
+    case("session", '"{\\"city\\": 5}"', {"city": "5"}, 2),
+    case("session", '""', None, 1),
+    case("session", '" "', None, 1),
+    case("session", '"null"', None, 1),
+    case("session", "[]", None, 1),
+    case("session", '"[]"', None, 1),
+    case("session.attrs", "[]", None, 1),
+    case("session.attrs", '"{\\"a\\": \\"b\\"}"', {"a": "b"}, 1),
+    case("orders[].session", '"{\\"city\\": \\"x\\"}"', {"city": "x"}, 1),
+    case("order", '"{\\"dateCreated\\": 0}"', {"dateCreated": EPOCH}, 1),
+    case("comments", '""', None, 1),
+    case("comments", '"null"', None, 1),
+    case("comments", "{}", None, 1),
+    case("comments", '"[]"', [], 1),
+    case("comments", '"[null]"', [None], 1),
+    case("comments", '{"comment": "x"}', [{"comment": "x"}], 1),
+    case("comments", '"{\\"comment\\": \\"x\\"}"', [{"comment": "x"}], 1),
+    case("comments", '"[{\\"comment\\": \\"x\\"}]"', [{"comment": "x"}], 1),
+    case("comments[]", '"{\\"comment\\": \\"x\\"}"', {"comment": "x"}, 1),
+    case("comments[]", '""', None, 1),
+    case("orders", '{"sum": 5}', [{"sum": "5"}], 2),
+    case("RequestTags[].names", '""', None, 1),
+    case("RequestTags[].names", "{}", None, 1),
+    case("RequestTags[].names", '"x"', ["x"], 1),
+    case("RequestTags[].names", '" x "', [" x "], 1),
+    case("RequestTags[].names", "5", ["5"], 1),
+    case("RequestTags[].names", '"[5]"', ["5"], 2),
+    case("RequestTags[].names", '"[x"', ["[x"], 1),
+    case("RequestTags[].names", '"[\\"x\\", null]"', ["x", None], 1),
+    case("session.additionalTags", '{"name": "x"}', ['{"name": "x"}'], 1),
+    case("session.additionalTags", '"{\\"name\\": 1}"', ['{"name": 1}'], 1),
+]
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value without what is null in its objects."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(("path", "value", "expected", "converted"), NESTED)
+@pytest.mark.parametrize(
+    "suffix", [pytest.param("", id="fast"), pytest.param(', "x": NaN', id="lenient")]
+)
+def test_what_stands_for_an_object_or_array_is_read_as_one_and_counted(
+    path: str, value: str, expected: object, converted: int, suffix: str
+) -> None:
+    found, drift = decode_field(path, value, suffix)
+    assert without_nulls(found) == expected
+    once, removed = counts(drift)
+    assert (sum(once.values()), once[path]) == (converted, 1)
+    assert not removed
+
+
+def test_values_within_what_stands_for_an_array_are_counted_by_their_own_path() -> None:
+    text = json.dumps(json.dumps([{"sum": 5, "orderId": "x", "orderNumber": "\x00"}]))
+    _, drift = decode_field("orders", text)
+    assert all_counts(drift) == [
+        {"orders": 1, "orders[].sum": 1},
+        {"orders[].orderNumber": 1},
+        {"orders[].orderId": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        case('{"a": "\\u0000"}', '{"a": "\ufffd"}'),
+        case('{"\\u0000": 1}', '{"\ufffd": 1}'),
+        case('{"a": [1e999, -Infinity, NaN]}', '{"a": [null, null, null]}'),
+        case('["\\ud800"]', '["\ufffd"]'),
+    ],
+)
+def test_what_no_database_takes_is_replaced_within_a_text_of_json_and_counted(
+    value: str, expected: str
+) -> None:
+    found, drift = decode_field("subject", value)
+    assert found == expected
+    assert all_counts(drift) == [{}, {"subject": 1}, {}]
 
 
 @pytest.mark.parametrize(
@@ -465,15 +550,20 @@ def test_a_value_of_another_type_is_converted_where_nothing_is_lost_and_counted(
         case("order.dateCreated", "253402300800000"),
         case("order.dateCreated", "1" + "0" * 30),
         case("orders[].dateCreated", "[]"),
-        case("session", "[]"),
         case("session", '"x"'),
         case("session", "[" * 1000 + "]" * 1000),
-        case("session.attrs", "[]"),
-        case("comments", "{}"),
         case("comments", '"x"'),
+        case("comments", '"[]]"'),
+        case("comments", "false"),
+        case("comments", "0"),
+        case("session", "0"),
+        case("session", "false"),
+        case("session", '"[1]"'),
+        case("session", '"{"'),
+        case("session", '"' + "[" * 20_000 + '"'),
+        case("session", '[{"city": "x"}]'),
         case("comments[]", "7"),
         case("orders[].session", "[1]"),
-        case("RequestTags[].names", '"x"'),
     ],
 )
 def test_a_value_that_cannot_be_converted_becomes_null_and_is_counted(
@@ -554,7 +644,7 @@ def test_characters_that_no_database_takes_are_replaced_and_counted(text: bytes)
     body = b'[{%s, "subject": "%s", "comments": [{"comment": "%s"}]}]' % (KEYS.encode(), text, text)
     (record,), drift = decode(body)
     assert [record["subject"], record["comments"][0]["comment"]] == ["a\ufffdb"] * 2
-    assert counts(drift) == ({"subject": 1, "comments[].comment": 1}, {})
+    assert all_counts(drift) == [{}, {"subject": 1, "comments[].comment": 1}, {}]
 
 
 def test_an_escaped_backslash_is_not_a_nul() -> None:
@@ -565,7 +655,7 @@ def test_an_escaped_backslash_is_not_a_nul() -> None:
 
 def test_replaced_characters_in_the_names_of_free_form_objects_are_counted() -> None:
     _, drift = decode_field("attrs", '{"a\\u0000": "x"}')
-    assert counts(drift) == ({"attrs": 1}, {})
+    assert all_counts(drift) == [{}, {"attrs": 1}, {}]
 
 
 @pytest.mark.parametrize("path", ["ctClientId", "subject", "news"])
@@ -855,7 +945,7 @@ NUMBERS = st.integers() | st.integers(-(2**70), 2**70) | st.floats()
 TEXTS = (
     st.text(st.characters(exclude_categories=[]), max_size=8)
     | NUMBERS.map(str)
-    | st.sampled_from(["true", "0", "", "null", "1554382259240", "\x00"])
+    | st.sampled_from(["true", "0", "", "null", "1554382259240", "\x00", "[]", '[{"a": 1}]'])
 )
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
@@ -943,9 +1033,9 @@ def test_any_value_in_any_field_is_counted_once_for_each_record(
             return
         counted.append(drift)
     once, often = counted
-    assert counts(often) == tuple(
-        {path: count * number for path, count in kind.items()} for kind in counts(once)
-    )
+    assert all_counts(often) == [
+        {path: count * number for path, count in kind.items()} for kind in all_counts(once)
+    ]
 
 
 @PROPERTY

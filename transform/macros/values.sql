@@ -145,5 +145,5 @@
 
 {#- Some texts as SQL. -#}
 {% macro texts(values) -%}
-    {%- for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor -%}
+    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
 {%- endmacro %}

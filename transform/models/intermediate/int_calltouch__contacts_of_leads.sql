@@ -35,11 +35,11 @@ ranked_contacts as (
 )
 
 select
-    lead_key,
-    max(phone) as phone,
-    max(email) as email,
-    max(case when kind = 'phone' then coalesce(phone, contact_hash) end) as phone_key,
-    max(case when kind = 'contact' then coalesce(email, contact_hash) end) as email_key
-from ranked_contacts
-where rank_of_kind = 1
-group by lead_key
+    contact.lead_key as lead_key,
+    max(contact.phone) as phone,
+    max(contact.email) as email,
+    max(case when contact.kind = 'phone' then coalesce(contact.phone, contact.contact_hash) end) as phone_key,
+    max(case when contact.kind = 'contact' then coalesce(contact.email, contact.contact_hash) end) as email_key
+from ranked_contacts as contact
+where contact.rank_of_kind = 1
+group by contact.lead_key

@@ -15,14 +15,13 @@
     'os': ('operating_system', 'operating_system'),
     'attribution': ('attribution_model', 'attribution_model'),
     'page_url': ('call_url', 'request_url'),
-    'site_domain': ('hostname', null_of(text)),
+    'site_domain': ('hostname', 'hostname'),
     'client_name': (null_of(text), 'client_name'),
     'subject': (null_of(text), 'subject'),
     'is_answered': ("case when coalesce(phase, '') <> 'callconnected' then is_successful end", null_of(flag)),
     'duration_seconds': ('duration_seconds', null_of(number)),
     'waiting_seconds': ('waiting_seconds', null_of(number)),
     'dialled_number': ('phone_number', null_of(text)),
-    'pool_type': ('pool_type', null_of(text)),
     'is_offline': ('coalesce(session_id, visitor_id) is null and entry_url is null', 'false'),
 } -%}
 {%- for journal in var('calltouch_journals') %}

@@ -38,7 +38,13 @@ links as (
     window same_order as (partition by orders.site_id, orders.order_key)
 )
 
-select site_id, order_key, lead_key, amount, created_on, is_paid = 1 as is_paid,
-    is_paid = 0 and is_cancelled = 1 as is_cancelled
+select
+    links.site_id as site_id,
+    links.order_key as order_key,
+    links.lead_key as lead_key,
+    links.amount as amount,
+    links.created_on as created_on,
+    links.is_paid = 1 as is_paid,
+    links.is_paid = 0 and links.is_cancelled = 1 as is_cancelled
 from links
-where link_number = 1
+where links.link_number = 1

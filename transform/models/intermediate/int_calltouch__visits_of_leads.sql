@@ -11,7 +11,11 @@ with visits as (
         visit.utm_campaign,
         visit.utm_term,
         visit.entry_url,
-        {{ channel('visit.source', 'visit.medium', 'visit.utm_source', 'visit.utm_medium') }} as channel
+        case
+            when {{ channel('visit.source', 'visit.medium', 'visit.utm_source', 'visit.utm_medium') }}
+                in ('direct', 'unknown') then 0
+            else 1
+        end as has_source
     from {{ ref('stg_calltouch__' ~ lead ~ '_visits') }} as visit
     inner join {{ ref('stg_calltouch__' ~ journal) }} as {{ lead }}
         on {{ lead }}.{{ lead }}_key = visit.{{ lead }}_key
@@ -26,32 +30,31 @@ places as (
     select
         *,
         row_number() over (partition by lead_key order by visited_on, visit_number) as place,
-        -- Counted from the last visit that was not direct.
+        -- Counted from the last, those that were not direct apart from the others.
         row_number() over (
-            partition by lead_key, case when channel in ('direct', 'unknown') then 0 else 1 end
-            order by visited_on desc, visit_number desc
+            partition by lead_key, has_source order by visited_on desc, visit_number desc
         ) as place_from_last,
         count(*) over (partition by lead_key) as visits
     from visits
 )
 
 select
-    lead_key,
-    max(visits) as visits
+    visit.lead_key as lead_key,
+    max(visit.visits) as visits
     {%- for prefix, condition, columns in [
-        ('first', 'place = 1', {
+        ('first', 'visit.place = 1', {
             'source': 'source', 'medium': 'medium', 'campaign': 'utm_campaign', 'term': 'utm_term',
             'page': 'entry_url',
         }),
-        ('last', 'place = visits', {'source': 'source', 'medium': 'medium'}),
-        ('last_non_direct', "place_from_last = 1 and channel not in ('direct', 'unknown')", {
+        ('last', 'visit.place = visit.visits', {'source': 'source', 'medium': 'medium'}),
+        ('last_non_direct', 'visit.has_source = 1 and visit.place_from_last = 1', {
             'source': 'source', 'medium': 'medium', 'campaign': 'utm_campaign',
         }),
     ] -%}
     {%- for name, column in columns.items() -%}
     ,
-    max(case when {{ condition }} then {{ column }} end) as {{ prefix }}_{{ name }}
+    max(case when {{ condition }} then visit.{{ column }} end) as {{ prefix }}_{{ name }}
     {%- endfor %}
     {%- endfor %}
-from places
-group by lead_key
+from places as visit
+group by visit.lead_key

@@ -7,7 +7,7 @@
     'yandex_direct_criteria_id', 'google_ads_campaign_id', 'google_ads_ad_group_id',
     'google_ads_creative_id', 'google_ads_criteria_id', 'subject', 'is_answered',
     'duration_seconds', 'waiting_seconds', 'dialled_number', 'browser', 'os', 'attribution',
-    'session_on',
+    'session_on', 'page_url',
 ] -%}
 with leads as (
     select
