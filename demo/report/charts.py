@@ -97,7 +97,7 @@ def _heat(texts: Mapping[str, str]) -> alt.Color:
             orient="bottom",
             direction="horizontal",
             gradientThickness=10,
-            gradientLength=200,
+            gradientLength=150,
             format=",d",
         ),
     )

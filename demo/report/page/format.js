@@ -18,22 +18,23 @@ function speak(language) {
   const date = (options) =>
     new Intl.DateTimeFormat(dateLocale, { timeZone: "UTC", ...options });
   const money = { style: "currency", currency: report.currency, currencyDisplay: "narrowSymbol" };
-  const compact = number({
-    ...money,
-    notation: "compact",
-    minimumSignificantDigits: 3,
-    maximumSignificantDigits: 3,
-  });
-  const whole = number({ ...money, maximumFractionDigits: 0 });
+  const digits = { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
+  const none = { maximumFractionDigits: 0 };
+  // Short amounts have three digits each, so that those of a column can be compared.
+  const short = (options) => {
+    const [compact, whole] = [number({ ...options, notation: "compact", ...digits }), number({ ...options, ...none })];
+    return (value) => (Math.abs(value) < 1000 ? whole : compact)(value);
+  };
   ({ texts } = report.languages[language]);
   locales = { number: numberLocale, separator: LIST_SEPARATORS[language] };
   formats = {
-    whole: number({ maximumFractionDigits: 0 }),
+    whole: number(none),
     decimal: number({ maximumFractionDigits: 1 }),
     share: number({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
     percent: number({ style: "percent", maximumFractionDigits: 0 }),
-    money: whole,
-    shortMoney: (value) => (Math.abs(value) < 1000 ? whole : compact)(value),
+    money: number({ ...money, ...none }),
+    shortMoney: short(money),
+    amount: short({}),
     seconds: number({ style: "unit", unit: "second", maximumFractionDigits: 0 }),
     duration: (value) =>
       Number.isFinite(value) ? `${Math.floor(value / 60)}:${String(Math.round(value % 60)).padStart(2, "0")}` : "–",

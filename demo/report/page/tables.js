@@ -6,14 +6,14 @@ const COLUMNS = [
   ["leads", (group) => group.leads, "whole"],
   ["target", (group) => known(group, "target"), "whole"],
   ["orders", (group) => known(group, "orders"), "whole"],
-  ["revenue", (group) => known(group, "revenue"), "shortMoney"],
+  ["revenue", (group) => known(group, "revenue"), "amount"],
   ["conversion", conversion, "share"],
 ];
 const COST_COLUMNS = [
-  ["cost", (group) => group.cost, "shortMoney"],
+  ["cost", (group) => group.cost, "amount"],
   ["leads", (group) => group.leads, "whole"],
-  ["costPerLead", (group) => group.cost / known(group, "leads"), "shortMoney"],
-  ["costPerOrder", (group) => group.cost / known(group, "orders"), "shortMoney"],
+  ["costPerLead", (group) => group.cost / known(group, "leads"), "amount"],
+  ["costPerOrder", (group) => group.cost / known(group, "orders"), "amount"],
   ["return", (group) => known(group, "revenue") / group.cost, "percent"],
 ];
 // The fields that make the rows of each table; a row has the name of the first, then the others.
@@ -35,7 +35,7 @@ const order = {};
 const unfolded = new Set();
 for (const [id, [, columns]] of Object.entries(TABLES)) order[id] = { column: columns[0][0], up: false };
 
-const exact = (format) => (format === "shortMoney" ? "money" : format);
+const exact = (format) => (["shortMoney", "amount"].includes(format) ? "money" : format);
 
 function nameOf(field, value) {
   if (value === "") return texts[`no_${field}`];
