@@ -8,10 +8,11 @@ AIRFLOW := .venv-airflow
 # Else each process that the tests start would compile the package once more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo screenshot test unit test-long test-airflow test-all package lint format bench docs requirements clean help
+.PHONY: demo leads screenshot test unit test-long test-airflow test-all package lint format bench docs requirements clean help
 
 help:
 	@echo "make demo      load a year of leads from a local API, and show them"
+	@echo "make leads     load your own leads, and make a page of them"
 	@echo "make test      run all tests"
 	@echo "make unit      run those that need no service, in less than a minute"
 	@echo "make test-long run all tests, those that draw at random with their full numbers"
@@ -36,6 +37,9 @@ $(READY): requirements-dev.txt pyproject.toml Makefile
 
 demo: $(READY)
 	@$(BIN)/python -m demo
+
+leads: $(READY)
+	@$(BIN)/python -m demo.leads
 
 screenshot: $(READY)
 	@$(BIN)/python -m demo.screenshot

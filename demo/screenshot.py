@@ -1,4 +1,4 @@
-"""Takes the picture of README: `python -m demo.screenshot`, or `make screenshot`."""
+"""Takes the pictures of README: `python -m demo.screenshot`, or `make screenshot`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
-import duckdb
-
+from demo.__main__ import API
 from demo.browser import open_browser
-from demo.pipeline import ROOT, build, load
-from demo.report.page import render
+from demo.pipeline import ROOT, Pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,21 +17,22 @@ if TYPE_CHECKING:
 FOLDER = ROOT / ".demo" / "screenshot"
 UNTIL = date(2025, 9, 30)
 WIDTH = 1280
+#: The picture of each language.
+PICTURES = {"en": ROOT / "docs" / "leads.png", "ru": ROOT / "docs" / "ru" / "leads.png"}
 
 
 def main() -> int:
-    """Load a year that is always the same one, and take a picture of its report."""
+    """Load a year that is always the same one, and take pictures of its page."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    options = ("--state-id-suffix=screenshot", "--full-refresh")
-    if status := load(FOLDER, sandbox=("--until", UNTIL.isoformat()), meltano=options):
-        return status
-    page = FOLDER / "leads.html"
-    with duckdb.connect(build(FOLDER), read_only=True) as database:
-        page.write_text(render(database, "en"), encoding="utf-8")
-    picture = ROOT / "docs" / "leads.png"
-    take(page, picture)
-    print(picture)
+    *options, end = API
+    pipeline = Pipeline(FOLDER, prefix=[*options, "--until", UNTIL.isoformat(), end])
+    pipeline.load("Rows loaded:")
+    database = pipeline.build("Tables built with dbt:")
+    for language, picture in PICTURES.items():
+        pipeline.write_page(database, language)
+        take(pipeline.page, picture)
+        print(picture)
     return 0
 
 

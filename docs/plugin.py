@@ -17,7 +17,19 @@ from tap_calltouch.tap import TapCalltouch
 
 VARIANT = "tap-calltouch"
 LOGO = "/assets/logos/extractors/calltouch.svg"
-_LABELS = {"startwith": "Starts with", "0": "Last visit", "1": "Last visit that was not direct"}
+_LABELS = {"startwith": "Starts with", "0": "Last visit", "1": "Last non-direct visit"}
+
+_PREREQ = """\
+You need two things from your Calltouch account:
+
+- the token for the statistics API, under Integrations > API (Интеграции > API), or in newer
+  accounts under Integrations > Sending data to external systems > API
+- the site id (ID личного кабинета), on the same page or in the site's settings
+"""
+_USAGE = """\
+`meltano invoke tap-calltouch --test > /dev/null` checks the token and the site ids with one API
+call for each site and journal.
+"""
 
 
 def about() -> dict[str, Any]:
@@ -49,21 +61,24 @@ def definition() -> dict[str, Any]:
     information = about()
     return {
         "capabilities": sorted(information["capabilities"]),
-        "description": "Call tracking and lead attribution (коллтрекинг: звонки и заявки)",
+        "description": "Call log and requests journal (коллтрекинг: звонки и заявки)",
         "domain_url": "https://www.calltouch.ru/",
         "executable": information["name"],
-        "keywords": ["api", "meltano_sdk"],
+        "keywords": ["api", "call-tracking", "calltouch", "leads", "marketing", "meltano_sdk"],
         "label": "Calltouch",
         "logo_url": LOGO,
-        "maintenance_status": "active",
+        "log_parser": "singer-sdk",
+        "maintenance_status": "beta",
         "name": information["name"],
         "namespace": information["name"].replace("-", "_"),
         "pip_url": f"git+{repository}.git",
-        "quality": "silver",
+        "prereq": _PREREQ,
+        "quality": "unknown",
         "repo": repository,
         "settings": sorted(settings(), key=lambda setting: str(setting["name"])),
         "settings_group_validation": [required()],
         "supported_python_versions": information["supported_python_versions"],
+        "usage": _USAGE,
         "variant": VARIANT,
     }
 

@@ -38,15 +38,26 @@ def tables(language: str) -> dict[str, str]:
     settings = plugin.settings()
     own = [setting for setting in settings if setting["name"].split(".")[0] in names]
     sdk = [setting for setting in settings if setting not in own]
-    recipes = {f"recipe {name}": f"```yaml\n{text}```\n" for name, text in _data("recipes").items()}
+    texts = _data("recipes") | {"json_texts": plugin.to_yaml({"config": json_texts()})}
+    recipes = {f"recipe {name}": f"```yaml\n{text}```\n" for name, text in texts.items()}
     return {
         "project settings": plugin.to_yaml(list(map(_without_label, settings)), sort_keys=False),
         "settings": _settings(own, words),
         "sdk-settings": _settings(sdk, words),
         "fields": "\n".join(_fields(path, words) for path in sorted(ROOT.glob("schemas/*.json"))),
-        "targets": _targets(),
+        "targets": _targets(words),
         **recipes,
     }
+
+
+def json_texts() -> dict[str, Any]:
+    """Return settings with which the tap writes each object and each array as JSON text."""
+    maps: dict[str, dict[str, str]] = {}
+    for path in sorted(ROOT.glob("schemas/*.json")):
+        fields = json.loads(path.read_text(encoding="utf-8"))["properties"].items()
+        nested = [name for name, field in fields if _type(field) in {"object", "array"}]
+        maps[path.stem] = {name: f"json.dumps({name}, ensure_ascii=False)" for name in nested}
+    return {"stream_maps": maps}
 
 
 def _data(name: str) -> Any:
@@ -76,7 +87,7 @@ def _settings(settings: list[dict[str, Any]], words: dict[str, Any]) -> str:
         rows.append(
             [
                 f"`{name}` *" if name in required else f"`{name}`",
-                kind or setting["kind"],
+                kind or words["kinds"].get(setting["kind"], setting["kind"]),
                 f"`{json.dumps(setting['value'])}`" if "value" in setting else "",
                 words["settings"].get(name, setting["description"]),
             ]
@@ -84,12 +95,16 @@ def _settings(settings: list[dict[str, Any]], words: dict[str, Any]) -> str:
     return _table(words["settings_header"], rows)
 
 
-def _targets() -> str:
+def _targets(words: dict[str, Any]) -> str:
     rows = [
-        [f"{row['package']} {row['version']}", row["proof"], row["notes"]]
+        [
+            f"{row['package']} {row['version']}",
+            words["proofs"].get(row["proof"], row["proof"]),
+            words["targets"].get(row["package"], row["notes"]),
+        ]
         for row in _data("targets")
     ]
-    return _table(["Target", "Proved", "What to know"], rows)
+    return _table(words["targets_header"], rows)
 
 
 def _fields(path: Path, words: dict[str, Any]) -> str:

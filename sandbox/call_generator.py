@@ -261,6 +261,7 @@ class _CallMaker(Maker):
             **dict.fromkeys(_UTM, pools.UNSET),
             "utmSource": utm_source,
             "utmContent": pools.UNFILLED,
+            "mapVisits": [],
             "orders": [_order(order) for order in orders],
         }
 

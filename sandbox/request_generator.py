@@ -82,6 +82,8 @@ class _RequestMaker(Maker):
             "customFields": self.custom_fields(),
             **(self.visited(epoch_ms) if self.random() > 0.04 else _unvisited()),
         }
+        if self.random() < 0.5:  # one client and the webhook know this key
+            record["hostname"] = f"site{self.site}.example" if record["session"] else None
         return in_order_of(SAMPLE, record)
 
     def visited(self, epoch_ms: int) -> Record:
@@ -91,7 +93,7 @@ class _RequestMaker(Maker):
         session = self.session(traffic, attrs)
         orders = self.orders(epoch_ms) if self.random() < traffic.deals else []
         for order in orders:
-            order["session"] = {key: session[key] for key in SAMPLE["session"]}
+            order["session"] = dict(session)
         return {
             "session": session,
             "mapVisits": self.visits(session),

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 API_URL = "https://api.calltouch.ru/calls-service/RestAPI"
 # Setting: API parameter, what it loads, the field it fills.
 _FLAGS = {
-    "with_map_visits": ("withMapVisits", "the visits of each visitor", "mapVisits"),
-    "with_yandex_direct": ("withYandexDirect", "the Yandex Direct ids", "yandexDirect"),
-    "with_google_adwords": ("withGoogleAdwords", "the Google Ads ids", "googleAdWords"),
-    "with_attrs": ("withAttrs", "the third-party parameters of the visit", "attrs"),
-    "with_custom_fields": ("withCustomFields", "the custom fields", "customFields"),
-    "with_dcm": ("withDcm", "the transfers to DoubleClick Campaign Manager", "dcm"),
+    "with_map_visits": ("withMapVisits", "visits of each visitor", "mapVisits"),
+    "with_yandex_direct": ("withYandexDirect", "Yandex Direct ids", "yandexDirect"),
+    "with_google_adwords": ("withGoogleAdwords", "Google Ads ids", "googleAdWords"),
+    "with_attrs": ("withAttrs", "third-party parameters of the visit", "attrs"),
+    "with_custom_fields": ("withCustomFields", "custom fields", "customFields"),
+    "with_dcm": ("withDcm", "transfers to DoubleClick Campaign Manager", "dcm"),
 }
 _REQUEST_FLAGS = {
-    "with_request_tags": ("withRequestTags", "the tags of each request", "RequestTags"),
+    "with_request_tags": ("withRequestTags", "tags of each request", "RequestTags"),
     "with_widget_info": ("withWidgetInfo", "what visitors entered in widgets", "widgetInfo"),
 }
 _CALL_FLAGS = {
-    "with_call_tags": ("withCallTags", "the tags of each call", "callTags"),
-    "with_orders": ("withOrders", "the orders of each call", "orders"),
-    "with_comments": ("withComments", "the comments on each call", "comments"),
-    "with_text": ("withText", "the recognised speech", "phrases"),
+    "with_call_tags": ("withCallTags", "tags of each call", "callTags"),
+    "with_orders": ("withOrders", "orders of each call", "orders"),
+    "with_comments": ("withComments", "comments on each call", "comments"),
+    "with_text": ("withText", "recognised speech", "phrases"),
     "with_callback_info": (
         "withCallbackInfo",
-        "the details of the callback request",
+        "details of the callback request",
         "callbackInfo",
     ),
 }
@@ -41,10 +41,10 @@ _CALL_FLAGS = {
 _FILTERS = {
     "subject": ("subject", "Form name", "whose form name starts with this"),
     "keywords": ("keywords", "Keywords", "whose search phrase contains this"),
-    "city": ("city", "City", "from the city of exactly this name (names as in Sypex Geo)"),
-    "source": ("source", "Source", "from exactly this source"),
-    "medium": ("medium", "Medium", "from exactly this medium"),
-    "manager": ("manager", "Manager", "of the manager of exactly this name"),
+    "city": ("city", "City", "from this city (exact match, as in Sypex Geo)"),
+    "source": ("source", "Source", "from this source (exact match)"),
+    "medium": ("medium", "Medium", "from this medium (exact match)"),
+    "manager": ("manager", "Manager", "of this manager (exact match)"),
     "ani_value": ("ani.value", "Phone number", "with this phone number"),
     "email_value": ("email.value", "E-mail", "with this e-mail address"),
 }
@@ -88,7 +88,12 @@ def _flag(name: str, parameter: str, title: str, description: str) -> th.Propert
 
 def _flags(flags: dict[str, tuple[str, str, str]], note: str = "") -> list[th.Property[Any]]:
     return [
-        _flag(name, parameter, f"With {field}", f"Load {content} into `{field}`{note}.")
+        _flag(
+            name,
+            parameter,
+            content[0].upper() + content[1:],
+            f"Load {content} into `{field}`{note}.",
+        )
         for name, (parameter, content, field) in flags.items()
     ]
 
@@ -130,7 +135,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="Europe/Moscow",
         title="Time zone",
-        description="IANA name of the zone of dates without an offset and of the days asked for.",
+        description="IANA time zone for dates without an offset and for the days requested from "
+        "the API.",
     ),
     th.Property(
         "window_days",
@@ -145,7 +151,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default=10,
         title="Look-back (days)",
         description="Days before the bookmark to load again in each run, 0 to 365, "
-        "since records change after they are made.",
+        "because records change after creation.",
     ),
     th.Property(
         "bind_to",
@@ -153,8 +159,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default="request",
         allowed_values=["request", "session"],
         title="Bind to",
-        description="Whether dates select by the date of the request or call, or by that of its "
-        "session. API: `bindTo`.",
+        description="Which date selects: that of the request or call, or that of its session. "
+        "API: `bindTo`.",
     ),
     *(
         th.Property(
@@ -177,15 +183,15 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         for name, (parameter, title, value) in _FILTER_MODES.items()
     ),
     *_flags(_FLAGS, ", for requests and calls"),
-    *_flags(_REQUEST_FLAGS),
-    *_flags(_CALL_FLAGS),
+    *_flags(_REQUEST_FLAGS, ", for requests only"),
+    *_flags(_CALL_FLAGS, ", for calls only"),
     th.Property(
         "call_attribution",
         th.StringType,
         allowed_values=["0", "1"],
         title="Call attribution",
-        description="Which visit a call is ascribed to: the last (`0`) or the last that was not "
-        "direct (`1`, the API's default). API: `attribution`.",
+        description="Which visit a call is attributed to: the last (`0`), or the last non-direct "
+        "one (`1`, the API's default). API: `attribution`.",
     ),
     *(
         _flag(name, parameter, content.capitalize(), f"Only {content}.")
@@ -204,7 +210,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=5),
         default=4,
         title="Concurrent requests",
-        description="API calls in flight or waiting to be written, 1 to 5.",
+        description="API calls in flight, and answers waiting to be written, 1 to 5.",
     ),
     th.Property(
         "requests_per_second",
@@ -218,7 +224,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=86_400),
         default=300,
         title="Request timeout (seconds)",
-        description="Seconds to wait for the API to answer or to go on answering, 1 to 86400.",
+        description="Seconds to wait for an answer to begin or to continue, 1 to 86400.",
     ),
     th.Property(
         "api_url",

@@ -55,13 +55,18 @@ class Progress:
     def summary(self) -> str:
         """Return the line for the end."""
         seconds = self._clock() - self._began
-        return f"{self._done} windows, {describe_rows(self._rows)}, in {seconds:.1f} s"
+        return f"{count_windows(self._done)}, {describe_rows(self._rows)}, in {seconds:.1f} s"
+
+
+def count_windows(number: int) -> str:
+    """Return a number of windows in words."""
+    return "1 window" if number == 1 else f"{number} windows"
 
 
 def describe_rows(rows: Counter[str]) -> str:
     """Return in words what became of rows; `written` counts those that were."""
     left_out = [f"{number} left out ({why})" for why, number in rows.items() if why != "written"]
-    return ", ".join([f"{sum(rows.values())} rows came, {rows['written']} written", *left_out])
+    return ", ".join([f"{sum(rows.values())} rows received, {rows['written']} written", *left_out])
 
 
 def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: str) -> str:

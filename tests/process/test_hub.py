@@ -114,9 +114,10 @@ def test_one_command_writes_the_pull_request(tmp_path: Path) -> None:
         assert (tmp_path / "static" / DEFINITION["logo_url"].lstrip("/")) in files
 
 
-def test_url_and_author_are_written_once() -> None:
+def test_author_is_written_once_and_the_url_where_people_clone() -> None:
     author = str(metadata("tap-calltouch")["Author"])
-    for text in (DEFINITION["repo"], author):
+    pages = {"README.md", "README.ru.md"}
+    for text, expected in ((DEFINITION["repo"], pages), (author, set())):
         found = subprocess.run(
             ["git", "grep", "--fixed-strings", "--files-with-matches", "--untracked", text],
             cwd=ROOT,
@@ -124,4 +125,4 @@ def test_url_and_author_are_written_once() -> None:
             text=True,
             check=True,
         ).stdout.split()
-        assert set(found) - {"plugin.yaml"} == {"pyproject.toml"}
+        assert set(found) - {"plugin.yaml"} == {"pyproject.toml"} | expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -358,6 +359,43 @@ def test_the_session_has_a_clock_of_twelve_hours(sandbox: Sandbox, calls: CallJo
         assert call["sessionDate"][11:13] == f"{hour % 12 or 12:02}"
     assert {call["sessionDate"][11:13] for call in found} >= {"12", "01", "11"}
     assert {call["date"][11:13] for call in found} >= {"13", "20"}
+
+
+# Other shapes
+
+
+def test_some_records_may_come_in_other_shapes(sandbox: Sandbox) -> None:
+    flags = dict.fromkeys([*FLAGS, "withRequestTags"], "true")
+    week = {"dateFrom": "02/13/2024", "dateTo": "02/26/2024", "clientApiId": sandbox.token}
+
+    def asked() -> tuple[list[Record], list[Record]]:
+        calls = answer(sandbox, {**FORTNIGHT, **flags})["records"]
+        got = requests.get(f"{sandbox.url}/requests", params={**week, **flags}, timeout=10)
+        return calls, got.json()
+
+    def shapes(records: list[Record]) -> set[str]:
+        text = json.dumps(records)
+        found = {
+            "amounts": '"plannedAmount": [0-9]',
+            "tags": r'"additionalTags": \[{"name"',
+            "comments": '"commentId": [0-9]+, "requestId"',
+            "global id": '"ctGlobalId": [0-9]',
+            "attrs": '"attrs": "{',
+        }
+        return {name for name, pattern in found.items() if re.search(pattern, text)}
+
+    usual = asked()
+    assert [shapes(records) for records in usual] == [set(), {"comments"}]
+    sandbox.variants = True
+    try:
+        varied = asked()
+    finally:
+        sandbox.variants = False
+    assert shapes(varied[0]) == {"amounts", "tags", "comments", "global id", "attrs"}
+    assert shapes(varied[1]) == {"comments", "global id", "attrs"}
+    for before, after in zip(usual, varied, strict=True):
+        changed = [one != other for one, other in zip(before, after, strict=True)]
+        assert 0 < sum(changed) < len(changed) / 5
 
 
 # Recordings
@@ -728,7 +766,7 @@ with urllib.request.urlopen(url + urllib.parse.urlencode(query)) as answer:
 
 @pytest.mark.parametrize(
     ("options", "low", "high"),
-    [((), 100, 200), (("--calls-per-day", "5"), 20, 60), (("--calls-per-day", "0"), 0, 0)],
+    [((), 100, 200), (("--calls-per-day", "5", "--variants"), 20, 60), (("--calls-per-day", "0"), 0, 0)],
 )
 def test_the_command_serves_calls(options: tuple[str, ...], low: int, high: int) -> None:
     period = ("--sites", "1", "--days", "7", "--until", "2024-03-07")

@@ -207,7 +207,7 @@ def test_killed_sync_resumes_without_loss(
                 )
                 assert process.stderr
                 if not is_last:
-                    while b"rows came" not in (line := process.stderr.readline()):
+                    while b"rows received" not in (line := process.stderr.readline()):
                         assert line, "there must be windows left to be killed in"
                     time.sleep(chance.uniform(0, 0.15))
                     process.kill()

@@ -301,7 +301,7 @@ def test_date_header_that_makes_no_sense_is_ignored(
 
 @each_stream
 def test_start_long_ago_leaves_states_to_go_on_from(stream: Stream, tmp_path: Path) -> None:
-    """Killed or stopped in years before Calltouch was."""
+    """Killed or stopped in years before Calltouch existed."""
     with stream.sandbox([]) as sandbox:
         sandbox.faults.append(
             Fault("status", status=403, when=lambda call: stream.days(call)[0].year > 1900)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from datetime import date, datetime, timedelta, timezone
@@ -28,6 +29,14 @@ SITE = 12345
 #: The id of the records of each stream.
 IDS = {"calls": "callId", "requests": "requestId"}
 State = dict[str, Any]
+#: In the place of python3: `-m venv FOLDER` makes an environment whose pip is uv.
+VENV_BY_UV = """#!/bin/sh -e
+test "$1 $2" = "-m venv" || exec {python} "$@"
+{uv} venv --quiet --python {python} "$3"
+bin=$(cd "$3/bin" && pwd)
+printf '#!/bin/sh\\nexec {uv} pip "$@" --python %s/python\\n' "$bin" > "$bin/pip"
+chmod +x "$bin/pip"
+"""
 
 
 @pytest.fixture
@@ -43,17 +52,15 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def newcomer(wheel: Path, sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     """The environment of a fresh machine that can find the wheel, and the local API."""
-    venv = tmp_path / "venv"
-    if IS_LONG:
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    else:  # uv in the place of pip installs Meltano in a tenth of the time
-        subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, venv], check=True)
-        pip = venv / "bin" / "pip"
-        pip.write_text(f'#!/bin/sh\nexec {UV} pip "$@" --python {venv}/bin/python\n')
-        pip.chmod(0o700)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if not IS_LONG:  # uv in the place of venv and pip installs Meltano in a tenth of the time
+        python = programs / "python3"
+        python.write_text(VENV_BY_UV.format(uv=UV, python=sys.executable), encoding="utf-8")
+        python.chmod(0o700)
     own = {name: value for name, value in os.environ.items() if not name.startswith("VIRTUAL_ENV")}
     return own | {
-        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PIP_FIND_LINKS": str(wheel.parent),
         "UV_FIND_LINKS": str(wheel.parent),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -109,17 +116,30 @@ def expected(sandbox: Sandbox) -> dict[str, list[tuple[int, int]]]:
     }
 
 
-def test_meltano_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
-    installation, project, load = blocks("README.md", "With Meltano")
+@pytest.mark.parametrize(
+    ("page", "heading"), [("README.md", "With Meltano"), ("README.ru.md", "С Meltano")]
+)
+def test_meltano_quick_start(
+    newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path, page: str, heading: str
+) -> None:
+    installation, project, secrets, load = blocks(page, heading)
     succeed(installation.text, tmp_path, newcomer)
     folder = tmp_path / "my-calltouch"
     (folder / "meltano.yml").write_text(project.text, encoding="utf-8")
-    succeed(load.text, folder, newcomer)
-    assert loaded(folder / "output") == expected(sandbox)
-    settings = {"TAP_CALLTOUCH_API_TOKEN": "your-token", "TAP_CALLTOUCH_SITE_IDS": f"[{SITE}]"}
-    sandbox.calls.clear()
-    succeed("meltano invoke tap-calltouch --test", folder, newcomer | settings)
+    activated = newcomer | {"PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{newcomer['PATH']}"}
+    succeed(secrets.text, folder, activated)
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+    check, run_it = load.text.splitlines()
+    succeed(check, folder, activated)
     assert sorted(call.journal for call in sandbox.calls) == ["calls", "requests"]
+    succeed(run_it, folder, activated)
+    assert loaded(folder / "output") == expected(sandbox)
+    assert {call.params.get("withOrders") for call in sandbox.calls} == {"true", None}
+
+    status, output = run(run_it, folder, activated | {"TAP_CALLTOUCH_API_TOKEN": "wrong"})
+    assert status == 1
+    (cause,) = [line for line in output.splitlines() if "answered 403" in line]
+    assert "[error " in cause
 
 
 def test_pipe_quick_start(newcomer: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ import duckdb
 import pytest
 from filelock import FileLock
 
-from demo.__main__ import BY_MONTH, BY_SOURCE, show
 from demo.browser import find_chromium, open_browser
 from demo.report.page import FOLDER, LOCALES, language, read_texts, render
+from demo.tables import BY_MONTH, BY_SOURCE, show
+from demo.texts import read_texts as read_demo_texts
 from sandbox import Journal, Sandbox
 from tests.support.dbt import build
 from tests.support.meltano_project import JSONL, ROOT, pipe, tap_config
@@ -590,7 +591,7 @@ def test_the_demo_counts_every_lead_in_both_of_its_tables(database: Path) -> Non
     (total,) = query(database, text)
     with duckdb.connect(database, read_only=True) as connection:
         for tables_query in (BY_SOURCE, BY_MONTH):
-            heading, *lines = show(connection, tables_query).splitlines()
+            heading, *lines = show(connection, tables_query, read_demo_texts("en")).splitlines()
             names = heading.split()
             for name, expected in zip(("calls", "requests", "orders"), total, strict=True):
                 # From the right, since a medium may be missing and a source of two words.

@@ -17,12 +17,11 @@ import clickhouse_connect
 import duckdb
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from sandbox import Journal, Sandbox
 from sandbox.clock import MOSCOW, stamp
 from sandbox.costs import costs_of_days, write_costs
-from tests.support import marts
+from tests.support import cabinet, marts
 from tests.support.clickhouse import clickhouse
 from tests.support.dbt import build, dbt
 from tests.support.marts import Lead, day, instant, known, local, money, tags
@@ -182,16 +181,12 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
 
 
 def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[Query]:
-    uri = database.get_uri()
     config = {
         "sqlalchemy_url": database.get_uri(driver="psycopg2"),
         "default_target_schema": "tap_calltouch",
     }
     load_twice(path, journals, POSTGRES, config)
-    place = conninfo_to_dict(uri)
-    names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
-    environment = {name: str(place[key]) for name, key in names.items()}
-    with psycopg.connect(uri) as connection:
+    with psycopg.connect(database.get_uri()) as connection:
         connection.execute(
             "create table tap_calltouch.costs (date date, utm_source text, utm_medium text, "
             "utm_campaign text, utm_content text, utm_term text, campaign_id bigint, "
@@ -201,8 +196,8 @@ def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[
         copying = "copy tap_calltouch.costs from stdin (format csv, header)"
         with connection.cursor().copy(copying) as copied:
             copied.write((path / "costs.csv").read_bytes())
-    build(path, "--target", "postgres", "--vars", json.dumps(VARS), **environment)
-    with psycopg.connect(uri, options="-c search_path=calltouch") as connection:
+    build(path, "--target", "postgres", "--vars", json.dumps(VARS), **database.variables())
+    with psycopg.connect(database.get_uri(), options="-c search_path=calltouch") as connection:
         yield lambda query: connection.execute(query).fetchall()
 
 
@@ -282,6 +277,7 @@ def test_dbt_makes_tables_of_what_was_loaded(
         check_missed_calls(leads, check)
         check_campaigns(leads, [*marts.costs_of(costs)], query)
         check_files_for_yandex(leads, check)
+        assert cabinet.found(query) == cabinet.numbers(*journals)
 
 
 def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path) -> None:

@@ -177,8 +177,13 @@ OBSOLETE = (
     )
 )
 
-# In real answers only, nowhere in the vendor's text.
-OBSERVED = {"ctGlobalId"} | paths_of("sessionDate device os browserName ctClientId", "session")
+# In real answers or in clients only, nowhere in the vendor's text.
+IN_SESSIONS = "sessionDate device os browserName ctClientId"
+OBSERVED = (
+    {"ctGlobalId", "hostname"}
+    | paths_of(IN_SESSIONS, "session")
+    | paths_of(f"{IN_SESSIONS} ctGlobalId", "orders[].session", "order.session")
+)
 
 REQUESTS = Contract(
     name="requests",
@@ -189,7 +194,8 @@ REQUESTS = Contract(
         {"siteId", "requestId", "ctClientId", "client.clientId", "dcm[].profileIdDCM"}
         | paths_of("commentId requestId partyId", "comments[]")
         | paths_of("sessionId ctClientId", "session", "mapVisits[]")
-        | paths_of("sessionId attribution", "session", "orders[].session", "order.session")
+        | paths_of("sessionId attribution", "session")
+        | paths_of("sessionId attribution ctClientId", "orders[].session", "order.session")
         | paths_of("orderId callId commentsCount", "orders[]", "order")
         | paths_of("campaignId adGroupId adId criteriaId", "yandexDirect")
         | paths_of("campaignId adGroupId creativeId criteriaId", "googleAdWords")

@@ -8,7 +8,7 @@
 {{ return({
     'request': {
         'siteId': 'BIGINT', 'requestId': 'BIGINT', 'date': 'TIMESTAMP', 'dateStr': 'VARCHAR',
-        'requestNumber': 'VARCHAR', 'subject': 'VARCHAR', 'requestUrl': 'VARCHAR',
+        'requestNumber': 'VARCHAR', 'subject': 'VARCHAR', 'requestUrl': 'VARCHAR', 'hostname': 'VARCHAR',
         'manager': 'VARCHAR', 'uniqueRequest': 'BOOLEAN', 'targetRequest': 'BOOLEAN',
         'uniqTargetRequest': 'BOOLEAN', 'session': 'JSON', 'client': 'JSON',
         'ctClientId': 'BIGINT', 'ctGlobalId': 'VARCHAR', 'comments': 'JSON', 'orders': 'JSON',

@@ -15,7 +15,7 @@
     'os': ('operating_system', 'operating_system'),
     'attribution': ('attribution_model', 'attribution_model'),
     'page_url': ('call_url', 'request_url'),
-    'site_domain': ('hostname', null_of(text)),
+    'site_domain': ('hostname', 'hostname'),
     'client_name': (null_of(text), 'client_name'),
     'subject': (null_of(text), 'subject'),
     'is_answered': ("case when coalesce(phase, '') <> 'callconnected' then is_successful end", null_of(flag)),

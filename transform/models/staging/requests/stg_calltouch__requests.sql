@@ -7,6 +7,7 @@ select
     record."requestNumber" as request_number,
     {{ known('record."subject"') }} as subject,
     {{ known('record."requestUrl"') }} as request_url,
+    {{ known('record."hostname"') }} as hostname,
     {{ known('record."manager"') }} as manager,
     record."uniqueRequest" as is_unique,
     record."targetRequest" as is_target,
