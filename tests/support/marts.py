@@ -214,7 +214,7 @@ def missed_of(leads: Sequence[Lead]) -> list[Event]:
     for lead in leads:
         if lead.kind == "request" or lead.answered is not None:
             numbers[lead.site, lead.phone or lead.key].append(lead)
-    events = []
+    events: list[Event] = []
     for history in numbers.values():
         before: Lead | None = None
         for place, lead in enumerate(history):
@@ -248,11 +248,15 @@ class Cost(NamedTuple):
 def costs_of(rows: Iterable[Row]) -> Iterator[Cost]:
     """Read the rows of a CSV file of costs."""
     for row in rows:
-        names = (row["utm_source"], row["utm_medium"], row["utm_campaign"])
-        number = int(row["campaign_id"]) if row["campaign_id"] else None
-        day = date.fromisoformat(row["date"])
-        texts = (name or None for name in names)
-        yield Cost(day, *texts, number, int(row["clicks"]), Decimal(row["cost"]))
+        yield Cost(
+            date.fromisoformat(row["date"]),
+            row["utm_source"] or None,
+            row["utm_medium"] or None,
+            row["utm_campaign"] or None,
+            int(row["campaign_id"]) if row["campaign_id"] else None,
+            int(row["clicks"]),
+            Decimal(row["cost"]),
+        )
 
 
 def is_brought_by(lead: Lead, cost: Cost) -> bool:
