@@ -650,9 +650,9 @@ def test_connection_test_says_in_plain_words_what_came(stream: Stream, tmp_path:
         config = config_for(sandbox, site_ids=[101], with_comments=True, **ONE_DAY)
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
-    (line,) = lines_with(run, f"Stream {stream.name}, site 101: ", "records came")
+    (line,) = lines_with(run, f"Stream {stream.name}, site 101: ", "records received")
     assert (
-        "3 records came, from 2024-01-07T21:00:00.000+00:00 to 2024-01-08T13:00:00.000+00:00. "
+        "3 records received, from 2024-01-07T21:00:00.000+00:00 to 2024-01-08T13:00:00.000+00:00. "
         "Filled in some: comments. Empty in all: "
     ) in line
     assert {"mapVisits", "attrs", "dcm"} <= set(line.split("Empty in all: ")[1].split(", "))
@@ -679,7 +679,7 @@ def test_connection_test_takes_a_thousand_records_without_a_second_call(tmp_path
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["calls", "requests"]
-    assert "1000 records came" in run.stderr
+    assert "1000 records received" in run.stderr
 
 
 def test_connection_test_takes_one_page_of_calls(tmp_path: Path) -> None:
@@ -688,7 +688,7 @@ def test_connection_test_takes_one_page_of_calls(tmp_path: Path) -> None:
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["calls", "requests"]
-    assert "2 records came" in run.stderr
+    assert "2 records received" in run.stderr
 
 
 def test_connection_test_without_sites_leaves_calls_out(tmp_path: Path) -> None:
@@ -696,7 +696,7 @@ def test_connection_test_without_sites_leaves_calls_out(tmp_path: Path) -> None:
         run = run_tap(config_for(sandbox, site_ids=None), tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["requests"]
-    assert len(lines_with(run, "INFO", "Stream calls is left out: it needs `site_ids`")) == 1
+    assert len(lines_with(run, "WARNING", "No calls are loaded: the stream needs `site_ids`")) == 1
 
 
 def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None:

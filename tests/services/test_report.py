@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from filelock import FileLock
 
-from demo.browser import find_chromium, open_browser
+from demo.browser import open_browser
 from demo.report.page import FOLDER, LOCALES, language, read_texts, render
 from demo.tables import BY_MONTH, BY_SOURCE, show
 from demo.texts import read_texts as read_demo_texts
@@ -631,9 +631,3 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
         assert result.stderr.startswith(message)
         assert "Traceback" not in result.stderr
     assert not out.exists()
-
-
-def test_a_missing_browser_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(RuntimeError, match="Install Chromium"):
-        find_chromium()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.output.progress import Progress, count, describe_rows, describe_sample
 
 DAY = timedelta(days=1)
 
@@ -47,6 +47,13 @@ def test_a_quick_run_has_no_line_but_a_summary(clock: Clock) -> None:
     assert [progress.add(7 * DAY, rows(3)) for _ in range(2)] == [None, None]
     clock.now += 2.25
     assert progress.summary() == "2 windows, 6 rows received, 6 written, in 2.2 s"
+
+
+def test_one_is_singular(clock: Clock) -> None:
+    progress = Progress(1, DAY, clock)
+    progress.add(DAY, rows(1))
+    assert progress.summary() == "1 window, 1 row received, 1 written, in 0.0 s"
+    assert [count(number, "day") for number in (0, 1, 2)] == ["0 days", "1 day", "2 days"]
 
 
 def test_line_says_how_far_the_run_is_and_how_long_it_takes(clock: Clock) -> None:
@@ -115,7 +122,7 @@ SCHEMA = {
     [
         pytest.param(
             [{"date": "2024-01-02", "orders": [], "client": {"fio": "x"}, "attrs": {}}],
-            "1 records came, from 2024-01-02 to 2024-01-02. Filled in some: client. "
+            "1 record received, from 2024-01-02 to 2024-01-02. Filled in some: client. "
             "Empty in all: orders, attrs",
             id="one",
         ),
@@ -124,13 +131,13 @@ SCHEMA = {
                 {"date": "2024-01-02", "orders": [1], "client": None},
                 {"date": "2024-01-01", "client": {"fio": "x"}, "attrs": {"a": "b"}},
             ],
-            "2 records came, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, attrs. "
+            "2 records received, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, attrs. "
             "Empty in all: none",
             id="all filled",
         ),
         pytest.param(
             [{"subject": "x"}],
-            "1 records came. Filled in some: none. Empty in all: orders, client, attrs",
+            "1 record received. Filled in some: none. Empty in all: orders, client, attrs",
             id="the date is not selected",
         ),
     ],
