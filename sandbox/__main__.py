@@ -26,12 +26,16 @@ def _arguments() -> argparse.Namespace:
         "and leave with its status.",
     )
     parser.add_argument("--sites", type=int, default=2, metavar="N", help="with ids from 101")
-    parser.add_argument("--days", type=int, default=90, metavar="N", help="with records")
+    parser.add_argument(
+        "--days", type=int, default=90, metavar="N", help="how many days have records"
+    )
     parser.add_argument(
         "--requests-per-day", type=int, default=20, metavar="N", help="for each site"
     )
     parser.add_argument("--calls-per-day", type=int, default=20, metavar="N", help="for each site")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the records")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="seed of the generated records"
+    )
     parser.add_argument(
         "--until",
         type=date.fromisoformat,
@@ -40,7 +44,7 @@ def _arguments() -> argparse.Namespace:
         help="the last day with records, which is then the present; default: today",
     )
     parser.add_argument(
-        "--latency", type=float, default=0.0, metavar="SECONDS", help="of an answer"
+        "--latency", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes"
     )
     parser.add_argument(
         "--per-second",
@@ -48,6 +52,11 @@ def _arguments() -> argparse.Namespace:
         default=5,
         metavar="N",
         help="API calls that an address may make",
+    )
+    parser.add_argument(
+        "--variants",
+        action="store_true",
+        help="every tenth record in the other shapes that typed clients declare",
     )
     parser.add_argument("--token", default=Sandbox.token, help="the only one that is valid")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
@@ -71,6 +80,7 @@ def main() -> int:
         per_second=options.per_second,
         now=lambda: min(datetime.now(timezone.utc), last_instant),
         ads_come_later=True,
+        variants=options.variants,
     )
     with sandbox:
         return _run(

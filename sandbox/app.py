@@ -18,6 +18,7 @@ from sandbox.contract import BadQueryError, Contract
 from sandbox.faults import HELP_PAGE, JSON, SERVER_ERROR
 from sandbox.journal import CallJournal, Records
 from sandbox.request_contract import REQUESTS
+from sandbox.variants import vary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +81,7 @@ class Api:
         row_limit: An answer of more rows becomes a server error.
         row_cap: How many rows a query finds at most, without a word about the others.
         now: The present: later records do not exist yet; None to serve them all.
+        variants: Whether some records come in the other shapes that typed clients declare.
         ads_come_later: Whether the ids of the present day's advertisements come the next day.
         ignore_site: Whether the site has no effect.
         ignore_dates: Whether the period has no effect.
@@ -97,6 +99,7 @@ class Api:
     row_limit: int | None = None
     row_cap: int | None = None
     now: datetime | Callable[[], datetime] | None = None
+    variants: bool = False
     ads_come_later: bool = False
     ignore_site: bool = False
     ignore_dates: bool = False
@@ -244,7 +247,7 @@ class Api:
             midnight = now.astimezone(MOSCOW).replace(hour=0, minute=0, second=0, microsecond=0)
             if instant >= midnight.timestamp():
                 shown |= dict.fromkeys(_ADS)
-        return shown
+        return vary(shown) if self.variants else shown
 
     def _charge(self) -> bool:
         with self._points_lock:

@@ -93,7 +93,7 @@ UNTRACKED = (
 )
 #: The share of calls without a session that have orders.
 UNTRACKED_DEALS = 0.15
-CALL_TAGS = ("yclid=1234567890", "Источник: партнёр")
+CALL_TAGS = ("yclid=1234567890", "partner=Дом и сад")
 _UA = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) {} Safari/537.36"
 _ANDROID, _WINDOWS = "Linux; Android 13; K", "Windows NT 10.0; Win64; x64"
 _IPHONE, _IPAD, _MAC = (

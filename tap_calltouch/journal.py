@@ -33,7 +33,7 @@ from tap_calltouch.instants import (
 )
 from tap_calltouch.output.batches import write_files
 from tap_calltouch.output.maps import RecordMapper
-from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.output.progress import Progress, count, describe_rows, describe_sample
 from tap_calltouch.records.decoding import Identity, RecordDecoder
 from tap_calltouch.records.drift import Drift
 from tap_calltouch.records.structs import shape_of
@@ -84,6 +84,13 @@ class JournalStream(Stream):
     @cached_property
     def _scope(self) -> Scope:
         return Scope.of(self.config)
+
+    @property
+    def columns(self) -> set[str] | None:
+        """The columns that the stream or its catalog has; None if the catalog allows any."""
+        if self.effective_schema.get("additionalProperties"):
+            return None
+        return {*self.schema["properties"], *self.effective_schema["properties"]}
 
     @property
     @override
@@ -276,7 +283,8 @@ class JournalStream(Stream):
         number = sum(1 for _ in cut(*period, lambda: timedelta(days)))
         end = period[1] if extent.end < self._started else "now"
         dates = f"from {period[0]} to {end} ({extent.reason})"
-        self.log("%s: %s windows of up to %s days %s", site.label, number, days, dates)
+        windows, length = count(number, "window"), count(days, "day")
+        self.log("%s: %s of up to %s %s", site.label, windows, length, dates)
         return period
 
     def _bookmark(self, site: int | None) -> datetime | None:

@@ -19,11 +19,10 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     """
     by_lowered = {other.lower(): other for other in known}
     lowered = name.lower()
-    near = get_close_matches(lowered, by_lowered, n=1) or [
-        other
-        for other in by_lowered
-        if lowered and (other.startswith(lowered) or lowered.startswith(other))
-    ]
+    longer = [other for other in by_lowered if lowered and other.startswith(lowered)]
+    shorter = [other for other in by_lowered if lowered.startswith(other)]
+    close = get_close_matches(lowered, by_lowered, n=1)
+    near = longer if len(longer) == 1 else close or longer or shorter
     if not near:
         return ""
     nearest = f"{prefix}{near[0].upper()}" if prefix else by_lowered[near[0]]

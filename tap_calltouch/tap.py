@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from copy import deepcopy
@@ -22,15 +23,22 @@ from tap_calltouch.config.checks import (
     problems,
     read_environment,
 )
-from tap_calltouch.config.files import InputError, check_catalog, read_objects, read_option
+from tap_calltouch.config.files import (
+    InputError,
+    check_catalog,
+    read_objects,
+    read_option,
+    unmatched_names,
+)
 from tap_calltouch.config.settings import SETTINGS, add_unlisted
 from tap_calltouch.config.state import read_state
+from tap_calltouch.output.maps import leaves_nothing, unmatched
 from tap_calltouch.output.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
 from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tap_calltouch.journal import JournalStream
 
@@ -110,7 +118,11 @@ class TapCalltouch(Tap):
     @override
     def setup_mapper(self) -> None:
         try:
-            super().setup_mapper()
+            streams = cast("Sequence[JournalStream]", [*self.streams.values()])
+            columns = {stream.name: stream.columns for stream in streams}
+            errors = [*unmatched(self.config.get("stream_maps") or {}, columns)]
+            if not errors:
+                super().setup_mapper()
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001
@@ -118,14 +130,38 @@ class TapCalltouch(Tap):
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
-        for stream in cast("Iterable[JournalStream]", self.streams.values()):
-            if stream.selected and not stream.journal.is_possible(self.config):
-                stream.selected = False
-                numbers = bool(self.config["request_numbers"])
-                reason = (
-                    "`request_numbers` asks for requests only" if numbers else "it needs `site_ids`"
-                )
-                self.logger.info("Stream %s is left out: %s.", stream.name, reason)
+        if errors:
+            raise InputError(" ".join(errors))
+        if self.input_catalog:
+            own = {stream.name: stream.schema for stream in streams}
+            for sentence in unmatched_names(self.input_catalog.streams, own):
+                self.logger.warning(sentence)
+        self._leave_out_the_impossible(streams)
+
+    def _leave_out_the_impossible(self, streams: Sequence[JournalStream]) -> None:
+        """Deselect streams that the settings say too little for; there must be one that is left."""
+        selected = [stream for stream in streams if stream.selected]
+        if not selected:
+            names = " nor ".join(stream.name for stream in streams)
+            msg = f"The catalog selects no stream of the tap, neither {names}."
+            raise InputError(msg)
+        for stream in selected:
+            if stream.journal.is_possible(self.config):
+                continue
+            stream.selected = False
+            if self.config["request_numbers"]:
+                level, reason = logging.INFO, "`request_numbers` asks for requests only"
+            else:
+                level, reason = logging.WARNING, "the stream needs `site_ids`"
+            if selected == [stream]:
+                msg = f"There is nothing to load: only {stream.name} are selected, and {reason}."
+                raise InputError(msg)
+            self.logger.log(level, "No %s are loaded: %s.", stream.name, reason)
+        left = [stream for stream in selected if stream.selected]
+        if all(leaves_nothing(self.mapper.stream_maps[stream.name]) for stream in left):
+            names = " and ".join(stream.name for stream in left)
+            msg = f"There is nothing to load: `stream_maps` drops each record of {names}."
+            raise InputError(msg)
 
     @override
     @classmethod

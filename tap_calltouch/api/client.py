@@ -192,7 +192,7 @@ class Client:
         if isinstance(error, requests.exceptions.SSLError):
             reason = self._reason(error)
             if "CERTIFICATE" not in reason:
-                return f"the server speaks no TLS that the tap knows ({reason}); check `api_url`"
+                return f"there is no common TLS version with the server ({reason}); check `api_url`"
             return f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`"
         if isinstance(error, requests.exceptions.InvalidSchema):
             return "a SOCKS proxy needs the library PySocks"

@@ -249,7 +249,7 @@ class Window:
         timestamps = sorted(timestamp for (*_, timestamp), _ in records)
         return (
             f"{self.site.label}, window {part.window}: the records are dated from {timestamps[0]} "
-            f"to {timestamps[-1]}, before Calltouch was. "
+            f"to {timestamps[-1]}, before Calltouch existed. "
             "The API seems to count in another unit now."
         )
 

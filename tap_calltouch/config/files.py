@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tap_calltouch.spelling import did_you_mean
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import PurePath
 
     import click
+    from singer_sdk.singerlib.catalog import CatalogEntry
 
 
 class InputError(ValueError):
@@ -104,6 +108,53 @@ def check_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
             return catalog
     msg = "The catalog has no list of `streams`."
     raise InputError(msg)
+
+
+def unmatched_names(
+    entries: Iterable[CatalogEntry], schemas: Mapping[str, dict[str, Any]]
+) -> Iterator[str]:
+    """Look for names in a catalog that match nothing, so that less is selected or left out.
+
+    Args:
+        entries: The catalog's streams.
+        schemas: JSON Schema of each stream of the tap.
+
+    Yields:
+        One sentence for each stream that is not the tap's, and for each field that is selected or
+        deselected but does not exist.
+    """
+    for entry in entries:
+        name = entry.tap_stream_id
+        if name not in schemas:
+            hint = did_you_mean(name, schemas)
+            yield f"The catalog has a stream `{name}`, which the tap has not; it is ignored.{hint}"
+            continue
+        own, given = schemas[name], entry.schema.to_dict()
+        for breadcrumb, metadata in entry.metadata.items():
+            known = _known_instead(breadcrumb, own)
+            if metadata.selected is None or not known or not _known_instead(breadcrumb, given):
+                continue
+            path = ".".join(part for part in breadcrumb if part not in {"properties", "items"})
+            yield (
+                f"The catalog's metadata of stream {name} names the field `{path}`, which does not "
+                f"exist; it is ignored.{did_you_mean(breadcrumb[-1], known)}"
+            )
+
+
+def _known_instead(breadcrumb: tuple[str, ...], schema: dict[str, Any]) -> list[str]:
+    """Return the fields beside one that a schema does not know; none if it may know the field."""
+    steps = iter(breadcrumb)
+    for step in steps:
+        if step == "items":
+            schema = schema.get("items") or {}
+            continue
+        fields, name = schema.get("properties"), next(steps, "")
+        if not fields or schema.get("additionalProperties"):
+            return []
+        if name not in fields:
+            return list(fields)
+        schema = fields[name]
+    return []
 
 
 def _check_entry(entry: dict[str, Any], name: str) -> None:

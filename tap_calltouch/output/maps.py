@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from fnmatch import fnmatch
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.exceptions import FatalAPIError
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import (
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+    NULL_STRING,
+    RemoveRecordTransform,
+    SameRecordTransform,
+)
 
 from tap_calltouch.output.flattening import Flattener, UnknownColumnError
+from tap_calltouch.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.mapper import StreamMap
 
@@ -23,6 +34,57 @@ if TYPE_CHECKING:
 
 _WHOLE_RECORD = re.compile(r"\b(_|record)\b")  # how expressions call it
 _QUOTED_LENGTH = 500
+_OPTIONS = {
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+}
+_OPTION = re.compile("__.+__")
+
+
+def unmatched(
+    stream_maps: Mapping[str, Any], columns: Mapping[str, Collection[str] | None]
+) -> Iterator[str]:
+    """Look for names in stream maps that match nothing, so that less is changed than was asked for.
+
+    Args:
+        stream_maps: What the user has written.
+        columns: The columns of each stream there is, whatever is selected; None for any.
+
+    Yields:
+        One sentence for each name, with the nearest that there is.
+    """
+    for key, definition in stream_maps.items():
+        if key == MAPPER_ELSE_OPTION:
+            continue
+        parts = definition if isinstance(definition, dict) else {}
+        pattern = str(parts.get(MAPPER_SOURCE_OPTION, key))
+        matched = [name for name in columns if fnmatch(name, pattern)]
+        if not matched:
+            yield (
+                f"`stream_maps` names the stream `{pattern}`, which is none of "
+                f"{', '.join(columns)}.{did_you_mean(pattern, columns)}"
+            )
+            continue
+        known = {column for name in matched for column in columns[name] or parts}
+        for column, expression in parts.items():
+            if column in _OPTIONS or column in known:
+                continue
+            if _OPTION.fullmatch(column):
+                hint = did_you_mean(column, _OPTIONS)
+                yield f"`stream_maps.{key}` has no option `{column}`.{hint}"
+            elif expression in (None, NULL_STRING):
+                yield (
+                    f"`stream_maps.{key}` drops the column `{column}`, which is none of "
+                    f"{' and '.join(matched)} before flattening.{did_you_mean(column, known)}"
+                )
+
+
+def leaves_nothing(stream_maps: Iterable[StreamMap]) -> bool:
+    """Return whether maps drop each record of a stream."""
+    return all(isinstance(stream_map, RemoveRecordTransform) for stream_map in stream_maps)
 
 
 class RecordMapper:

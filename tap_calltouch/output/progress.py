@@ -55,13 +55,19 @@ class Progress:
     def summary(self) -> str:
         """Return the line for the end."""
         seconds = self._clock() - self._began
-        return f"{self._done} windows, {describe_rows(self._rows)}, in {seconds:.1f} s"
+        return f"{count(self._done, 'window')}, {describe_rows(self._rows)}, in {seconds:.1f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words, such as `1 window` or `2 windows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def describe_rows(rows: Counter[str]) -> str:
     """Return in words what became of rows; `written` counts those that were."""
     left_out = [f"{number} left out ({why})" for why, number in rows.items() if why != "written"]
-    return ", ".join([f"{sum(rows.values())} rows came, {rows['written']} written", *left_out])
+    received = count(sum(rows.values()), "row")
+    return ", ".join([f"{received} received, {rows['written']} written", *left_out])
 
 
 def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: str) -> str:
@@ -81,6 +87,7 @@ def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: 
     filled = [name for name in parts if any(record.get(name) for record in records)]
     empty = [name for name in parts if name not in filled]
     return (
-        f"{len(records)} records came{dated}. Filled in some: {', '.join(filled) or 'none'}. "
+        f"{count(len(records), 'record')} received{dated}. "
+        f"Filled in some: {', '.join(filled) or 'none'}. "
         f"Empty in all: {', '.join(empty) or 'none'}"
     )

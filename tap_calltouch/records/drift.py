@@ -73,7 +73,7 @@ class Drift:
                 yield level, f"{text}: {listed}"
         if self.unknown:
             listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(self.unknown.items()))
-            yield WARNING, f"Fields that the schema does not know, please report them: {listed}"
+            yield WARNING, f"Unknown fields (please report them): {listed}"
 
 
 def _unknown_fields(value: Any, schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ def test_files_hold_what_lines_would_hold(stream: Stream, form: str, tmp_path: P
         for item in entry["metadata"]:
             if "/".join(item["breadcrumb"]) == NOT_SELECTED[entry["tap_stream_id"]]:
                 item["metadata"]["selected"] = False
-    hashed = {"client": None, "phone": f"md5({NUMBERS[stream.name]})", "manager": "__NULL__"}
+    hashed = {"attrs": None, "phone": f"md5({NUMBERS[stream.name]})", "manager": "__NULL__"}
     settings: dict[str, dict[str, Any]] = {
         "plain": {},
         "stream map": {"stream_maps": {stream.name: hashed}},
@@ -84,7 +84,7 @@ def test_state_covers_only_files_that_were_announced(stream: Stream, tmp_path: P
 
 @each_stream
 def test_several_streams_of_one_are_refused(stream: Stream, tmp_path: Path) -> None:
-    maps = {stream.name: {"client": None}, "phones": {"__source__": stream.name}}
+    maps = {stream.name: {"attrs": None}, "phones": {"__source__": stream.name}}
     with stream.sandbox() as sandbox:
         config = batch_config(tmp_path)
         run = stream.run(sandbox, tmp_path, batch_config=config, stream_maps=maps)

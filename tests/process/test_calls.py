@@ -308,7 +308,7 @@ def test_request_numbers_load_no_calls(both: Sandbox, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert [record["requestNumber"] for record in run.records] == [number]
     assert {item["stream"] for item in run.messages if item["type"] != "STATE"} == {"requests"}
-    assert len(lines_with(run, "INFO", "Stream calls is left out")) == 1
+    assert len(lines_with(run, "INFO", "No calls are loaded: `request_numbers` asks")) == 1
 
 
 def test_calls_are_left_out_without_site_ids(both: Sandbox, tmp_path: Path) -> None:
@@ -319,9 +319,9 @@ def test_calls_are_left_out_without_site_ids(both: Sandbox, tmp_path: Path) -> N
     assert run.returncode == 0, run.stderr
     assert run.records
     assert {item["stream"] for item in run.messages if item["type"] != "STATE"} == {"requests"}
-    (line,) = lines_with(run, "Stream calls")
-    assert " | INFO " in line
-    assert "Stream calls is left out: it needs `site_ids`" in line
+    (line,) = lines_with(run, " calls ")
+    assert " | WARNING " in line
+    assert "No calls are loaded: the stream needs `site_ids`" in line
 
 
 def test_calls_that_are_not_selected_are_left_out_in_silence(both: Sandbox, tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ def test_log_counts_what_came_and_what_became_of_it(stream: Stream, tmp_path: Pa
         run = stream.run(sandbox, tmp_path, start_date="2024-01-08T10:00:00", end_date="2024-01-08")
     assert run.returncode == 0, run.stderr
     assert stream.keys(run.records) == [(101, 1), (101, 2), (101, 3)]
-    (window,) = lines_with(run, "DEBUG", "rows came")
-    (summary,) = lines_with(run, "INFO", "rows came")
+    (window,) = lines_with(run, "DEBUG", "rows received")
+    (summary,) = lines_with(run, "INFO", "rows received")
     assert f"Stream {stream.name}, site 101, window 2024-01-08 10:00:00 to 2024-01-09" in window
-    assert f"Stream {stream.name}: 1 windows" in summary
+    assert f"Stream {stream.name}: 1 window," in summary
     for line in (window, summary):
-        assert set(re.findall(r"\d+ (?:rows came|written|left out \(.*?\))", line)) == {
-            "20 rows came",
+        assert set(re.findall(r"\d+ (?:rows received|written|left out \(.*?\))", line)) == {
+            "20 rows received",
             "3 written",
             "4 left out (of other sites)",
             "8 left out (of other dates)",
@@ -68,8 +68,8 @@ def test_window_of_nothing_but_other_rows_says_that_none_was_written(
     with stream.sandbox(records, ignore_site=True) as sandbox:
         run = stream.run(sandbox, tmp_path, **ONE_WEEK)
     assert run.records == []
-    (line,) = lines_with(run, "DEBUG", "rows came")
-    assert "34 rows came, 0 written, 34 left out (of other sites)" in line
+    (line,) = lines_with(run, "DEBUG", "rows received")
+    assert "34 rows received, 0 written, 34 left out (of other sites)" in line
 
 
 @each_stream
@@ -87,11 +87,11 @@ def test_api_that_ignores_dates_loads_nothing_many_times(stream: Stream, tmp_pat
         near = sum(border - DAY <= made < border + DAY for border in borders)
         assert times[101, record[stream.key]] == 1 + near
     assert len(warnings_in(run, "dated outside the window, which are left out")) == 1
-    windows = lines_with(run, "DEBUG", "rows came")
+    windows = lines_with(run, "DEBUG", "rows received")
     assert len(windows) == 4
     for line in windows:
         came, written, left_out = map(
-            int, re.findall(r"(\d+) (?:rows came|written|left out \(of other dates\))", line)
+            int, re.findall(r"(\d+) (?:rows received|written|left out \(of other dates\))", line)
         )
         assert (came, written + left_out) == (len(whole), len(whole))
     assert stream.bookmark(run.states[-1]) == "2024-01-31T21:00:00.000+00:00"
@@ -310,4 +310,6 @@ def test_halves_of_a_day_overlap_and_double_nothing(stream: Stream, tmp_path: Pa
     assert run.returncode == 0, run.stderr
     assert stream.keys(run.records) == stream.keys(records)
     assert halves == {(None, "12:00:00"), ("12:00:00", None)}
-    assert len(lines_with(run, "DEBUG", "7 rows came, 6 written, 1 left out (came before)")) == 1
+    assert (
+        len(lines_with(run, "DEBUG", "7 rows received, 6 written, 1 left out (came before)")) == 1
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -52,7 +53,7 @@ def ask(
 ) -> requests.Response:
     query = {"clientApiId": sandbox.token, **params}
     url = f"{sandbox.url}/{site}/calls-diary/calls"
-    return requests.get(url, params=query, timeout=10, allow_redirects=False, **options)
+    return requests.get(url, params=query, timeout=60, allow_redirects=False, **options)
 
 
 def answer(sandbox: Sandbox, params: dict[str, str], site: object = 101) -> Any:
@@ -360,6 +361,43 @@ def test_the_session_has_a_clock_of_twelve_hours(sandbox: Sandbox, calls: CallJo
     assert {call["date"][11:13] for call in found} >= {"13", "20"}
 
 
+# Other shapes
+
+
+def test_some_records_may_come_in_other_shapes(sandbox: Sandbox) -> None:
+    flags = dict.fromkeys([*FLAGS, "withRequestTags"], "true")
+    week = {"dateFrom": "02/13/2024", "dateTo": "02/26/2024", "clientApiId": sandbox.token}
+
+    def asked() -> tuple[list[Record], list[Record]]:
+        calls = answer(sandbox, {**FORTNIGHT, **flags})["records"]
+        got = requests.get(f"{sandbox.url}/requests", params={**week, **flags}, timeout=10)
+        return calls, got.json()
+
+    def shapes(records: list[Record]) -> set[str]:
+        text = json.dumps(records)
+        found = {
+            "amounts": '"plannedAmount": [0-9]',
+            "tags": r'"additionalTags": \[{"name"',
+            "comments": '"commentId": [0-9]+, "requestId"',
+            "global id": '"ctGlobalId": [0-9]',
+            "attrs": '"attrs": "{',
+        }
+        return {name for name, pattern in found.items() if re.search(pattern, text)}
+
+    usual = asked()
+    assert [shapes(records) for records in usual] == [set(), {"comments"}]
+    sandbox.variants = True
+    try:
+        varied = asked()
+    finally:
+        sandbox.variants = False
+    assert shapes(varied[0]) == {"amounts", "tags", "comments", "global id", "attrs"}
+    assert shapes(varied[1]) == {"comments", "global id", "attrs"}
+    for before, after in zip(usual, varied, strict=True):
+        changed = [one != other for one, other in zip(before, after, strict=True)]
+        assert 0 < sum(changed) < len(changed) / 5
+
+
 # Recordings
 
 
@@ -439,7 +477,7 @@ def test_without_a_calls_journal_there_are_none() -> None:
 
 def ask_requests(sandbox: Sandbox) -> requests.Response:
     day = {"clientApiId": sandbox.token, "dateFrom": "03/08/2024", "dateTo": "03/08/2024"}
-    return requests.get(f"{sandbox.url}/requests", params=day, timeout=10)
+    return requests.get(f"{sandbox.url}/requests", params=day, timeout=60)
 
 
 def test_both_journals_share_the_points(small: Sandbox) -> None:
@@ -728,12 +766,16 @@ with urllib.request.urlopen(url + urllib.parse.urlencode(query)) as answer:
 
 @pytest.mark.parametrize(
     ("options", "low", "high"),
-    [((), 100, 200), (("--calls-per-day", "5"), 20, 60), (("--calls-per-day", "0"), 0, 0)],
+    [
+        ((), 100, 200),
+        (("--calls-per-day", "5", "--variants"), 20, 60),
+        (("--calls-per-day", "0"), 0, 0),
+    ],
 )
 def test_the_command_serves_calls(options: tuple[str, ...], low: int, high: int) -> None:
     period = ("--sites", "1", "--days", "7", "--until", "2024-03-07")
     command = [sys.executable, "-m", "sandbox", *period, *options, "--", sys.executable, "-c"]
     run = subprocess.run(
-        [*command, CLIENT], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [*command, CLIENT], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
     assert low <= int(run.stdout) <= high

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -85,6 +87,40 @@ def test_every_record_comes_out_once_and_fits_the_schema(stream: Stream, tmp_pat
     (schema,) = [item for item in run.messages if item["type"] == "SCHEMA"]
     assert (schema["stream"], schema["key_properties"]) == (stream.name, ["siteId", stream.key])
     assert schema["bookmark_properties"] == [stream.instant]
+
+
+@each_stream
+def test_shapes_that_only_clients_declare_lose_nothing(stream: Stream, tmp_path: Path) -> None:
+    runs = []
+    with stream.sandbox(sites=(101,)) as sandbox:
+        for varied in (False, True):
+            sandbox.variants = varied
+            folder = tmp_path / str(varied)
+            folder.mkdir()
+            runs.append(stream.run(sandbox, folder, **ALL_FLAGS))
+    usual, varied_run = runs
+    assert [run.returncode for run in runs] == [0, 0]
+    assert list(map(in_one_shape, varied_run.records)) == list(map(in_one_shape, usual.records))
+    (converted,) = lines_with(varied_run, "INFO", "Values converted without loss")
+    expected = {"attrs", "mapVisits[].ctGlobalId"}
+    expected |= {"orders[].plannedAmount"} if stream is CALLS else {"session.attrs", "ctGlobalId"}
+    assert expected <= set(re.findall(r"([\w.\[\]]+) \d+(?:,|$)", converted))
+    assert not lines_with(varied_run, "WARNING")
+
+
+def in_one_shape(record: Record) -> Record:
+    """Return a record with what comes in two shapes in one of them."""
+    shaped = copy.deepcopy(record)
+    for order in shaped["orders"]:
+        for name in ("plannedAmount", "completedAmount"):
+            order[name] = order.get(name) and Decimal(order[name])
+    for comment in shaped["comments"]:
+        comment["lead"] = comment.pop("callId", None) or comment.pop("requestId", None)
+        comment.pop("requestId", None)
+    for place, tag in enumerate(shaped.get("additionalTags", [])):
+        if tag.startswith("{"):
+            shaped["additionalTags"][place] = "{name}={value}".format(**json.loads(tag))
+    return shaped
 
 
 @each_stream
@@ -528,7 +564,7 @@ def test_log_says_the_plan_each_window_at_debug_and_the_sum_but_no_record(
         f"Stream {stream.name}, site 101: 5 windows of up to 7 days from 2024-01-01 00:00:00 to "
         "2024-02-01 00:00:00 (no bookmark)"
     ) in plan
-    windows = lines_with(run, "DEBUG", "rows came")
+    windows = lines_with(run, "DEBUG", "rows received")
     assert [re.findall(r"window (\S+ to \S+):", line) for line in windows] == [
         ["2024-01-01 to 2024-01-07"],
         ["2024-01-08 to 2024-01-14"],
@@ -536,9 +572,9 @@ def test_log_says_the_plan_each_window_at_debug_and_the_sum_but_no_record(
         ["2024-01-22 to 2024-01-28"],
         ["2024-01-29 to 2024-01-31"],
     ]
-    (summary,) = lines_with(run, "INFO", "rows came")
+    (summary,) = lines_with(run, "INFO", "rows received")
     number = len(run.records)
-    assert f"5 windows, {number} rows came, {number} written, in " in summary
+    assert f"5 windows, {number} rows received, {number} written, in " in summary
     if stream is REQUESTS:
         phones = [phone["phoneNumber"] for row in run.records for phone in row["client"]["phones"]]
     else:
@@ -570,7 +606,7 @@ def test_log_says_once_what_did_not_fit_the_schema_and_what_is_new(
         whole = stream.records(sandbox)
     assert run.returncode == fails
     assert run.records
-    (unknown,) = lines_with(run, "Fields that the schema does not know, please report them: ")
+    (unknown,) = lines_with(run, "Unknown fields (please report them): ")
     for text in ("newField (object)", "newList (array)", "newText (string)", "newFlag (boolean)"):
         assert text in unknown
     (removed,) = lines_with(run, "Values removed since they do not fit the schema: ")
@@ -614,9 +650,9 @@ def test_connection_test_says_in_plain_words_what_came(stream: Stream, tmp_path:
         config = config_for(sandbox, site_ids=[101], with_comments=True, **ONE_DAY)
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
-    (line,) = lines_with(run, f"Stream {stream.name}, site 101: ", "records came")
+    (line,) = lines_with(run, f"Stream {stream.name}, site 101: ", "records received")
     assert (
-        "3 records came, from 2024-01-07T21:00:00.000+00:00 to 2024-01-08T13:00:00.000+00:00. "
+        "3 records received, from 2024-01-07T21:00:00.000+00:00 to 2024-01-08T13:00:00.000+00:00. "
         "Filled in some: comments. Empty in all: "
     ) in line
     assert {"mapVisits", "attrs", "dcm"} <= set(line.split("Empty in all: ")[1].split(", "))
@@ -643,7 +679,7 @@ def test_connection_test_takes_a_thousand_records_without_a_second_call(tmp_path
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["calls", "requests"]
-    assert "1000 records came" in run.stderr
+    assert "1000 records received" in run.stderr
 
 
 def test_connection_test_takes_one_page_of_calls(tmp_path: Path) -> None:
@@ -652,7 +688,7 @@ def test_connection_test_takes_one_page_of_calls(tmp_path: Path) -> None:
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["calls", "requests"]
-    assert "2 records came" in run.stderr
+    assert "2 records received" in run.stderr
 
 
 def test_connection_test_without_sites_leaves_calls_out(tmp_path: Path) -> None:
@@ -660,7 +696,7 @@ def test_connection_test_without_sites_leaves_calls_out(tmp_path: Path) -> None:
         run = run_tap(config_for(sandbox, site_ids=None), tmp_path, arguments=["--test"])
     assert run.returncode == 0, run.stderr
     assert [call.journal for call in sandbox.calls] == ["requests"]
-    assert len(lines_with(run, "INFO", "Stream calls is left out: it needs `site_ids`")) == 1
+    assert len(lines_with(run, "WARNING", "No calls are loaded: the stream needs `site_ids`")) == 1
 
 
 def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +48,7 @@ def test_definition_is_valid_for_meltano() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"setings": []},
+        {"option": []},
         {"capabilities": ["discovery"]},
         {"settings": [{"name": "a", "kind": "number"}]},
         {"settings": [{"name": "a", "secret": True}]},
@@ -56,44 +60,77 @@ def test_a_wrong_definition_is_not_valid(wrong: dict[str, Any]) -> None:
     assert check({**DEFINITION, **wrong})
 
 
-def test_meltano_adds_the_tap_by_the_definition_without_the_hub(
-    wheel: Path, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    reference = tmp_path / "plugin.yaml"
-    reference.write_text(plugin.to_yaml({**DEFINITION, "pip_url": str(wheel)}), encoding="utf-8")
-    (project / "meltano.yml").write_text("version: 1\nsend_anonymous_usage_stats: false\n")
-    values = config_for(sandbox, requests_per_second=4)
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The folder of a new Meltano project."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "meltano.yml").write_text("version: 1\nsend_anonymous_usage_stats: false\n")
+    return folder
+
+
+def run_meltano(project: Path, *arguments: str, **variables: str) -> str:
+    """Run Meltano without its Hub, and return its standard output."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("MELTANO")},
         "MELTANO_HUB_URL": "http://127.0.0.1:9",
         "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
         "NO_COLOR": "1",
-        **{
-            f"TAP_CALLTOUCH_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in values.items()
-        },
+        **variables,
     }
+    result = subprocess.run(
+        [BIN / "meltano", *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
-    def run(*arguments: str) -> str:
-        result = subprocess.run(
-            [BIN / "meltano", *arguments],
-            cwd=project,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
 
-    run("add", "--plugin-type", "extractor", "--from-ref", str(reference), DEFINITION["name"])
+@pytest.mark.parametrize("kind", ["path", "address"])
+def test_meltano_adds_the_definition_as_it_is(project: Path, kind: str) -> None:
+    """By the command of README. Meltano 4.4 takes no address that begins with `file:`."""
+    (command,) = re.findall(
+        r"`meltano (add [^`]* --from-ref\s+ADDRESS [^`]*)`", (ROOT / "README.md").read_text("utf-8")
+    )
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(ROOT))
+    )
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        addresses = {
+            "path": str(ROOT / "plugin.yaml"),
+            "address": f"http://127.0.0.1:{server.server_port}/plugin.yaml",
+        }
+        arguments = [addresses[kind] if word == "ADDRESS" else word for word in command.split()]
+        run_meltano(project, *arguments, "--no-install")
+        server.shutdown()
+    (added,) = yaml.safe_load((project / "meltano.yml").read_text())["plugins"]["extractors"]
+    assert added["pip_url"] == DEFINITION["pip_url"]
+    names = {setting["name"] for setting in added["settings"]}
+    assert names == {setting["name"] for setting in DEFINITION["settings"]}
+
+
+def test_meltano_adds_the_tap_by_the_definition_without_the_hub(
+    wheel: Path, sandbox: Sandbox, tmp_path: Path, project: Path
+) -> None:
+    reference = tmp_path / "plugin.yaml"
+    reference.write_text(plugin.to_yaml({**DEFINITION, "pip_url": str(wheel)}), encoding="utf-8")
+    values = config_for(sandbox, requests_per_second=4)
+    variables = {
+        f"TAP_CALLTOUCH_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+    name = DEFINITION["name"]
+    run_meltano(project, "add", "--plugin-type", "extractor", "--from-ref", str(reference), name)
     added = yaml.safe_load((project / "meltano.yml").read_text())["plugins"]["extractors"]
     assert [(item["name"], item["variant"]) for item in added] == [
         (DEFINITION["name"], DEFINITION["variant"])
     ]
-    lines = map(json.loads, run("invoke", DEFINITION["name"]).splitlines())
+    lines = map(json.loads, run_meltano(project, "invoke", name, **variables).splitlines())
     records = [line["record"] for line in lines if line["type"] == "RECORD"]
     expected = [item for item in sandbox.journal.records() if "/01/2024" in item["dateStr"]]
     assert keys(records) == keys(expected)

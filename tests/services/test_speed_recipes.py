@@ -1,11 +1,13 @@
-"""The settings of docs/speed.md load everything, twice, and update what changed."""
+"""The settings of docs/speed.md load everything, twice, and update what changed; the marts too."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+from collections import Counter
 from datetime import date, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,12 +17,16 @@ import yaml
 from psycopg.rows import dict_row
 
 from sandbox import Journal, Sandbox
+from tests.support.dbt import dbt
 from tests.support.meltano_project import (
     BIN,
+    JSONL,
     POSTGRES,
+    ROOT,
     SCHEMA,
     Project,
     expected,
+    pipe,
     tap_config,
     without_nulls,
 )
@@ -69,36 +75,42 @@ def block(heading: str, language: str) -> str:
 # PostgreSQL.
 
 
-def flat(row: Row, schema: Row = SCHEMA, depth: int = 2, prefix: str = "") -> Row:
+def flat(row: Row, depth: int, schema: Row = SCHEMA, prefix: str = "") -> Row:
     """Return a row without nulls, with objects of known fields as columns, down to a depth."""
     columns: Row = {}
     for name, value in row.items():
         inner = schema["properties"][name]
         if inner.get("properties") and depth:
-            columns |= flat(value, inner, depth - 1, f"{prefix}{name}__")
+            columns |= flat(value, depth - 1, inner, f"{prefix}{name}__")
         else:
             columns[prefix + name] = value
     return columns
 
 
+@pytest.mark.parametrize(("heading", "depth"), [("PostgreSQL", 0), ("PostgreSQL, flat", 2)])
 def test_fastest_settings_for_postgresql_load_all_and_update(
-    tmp_path: Path, journal: Journal, sandbox: Sandbox, database: Database
+    heading: str,
+    depth: int,
+    tmp_path: Path,
+    journal: Journal,
+    sandbox: Sandbox,
+    database: Database,
 ) -> None:
-    for_tap, for_target = (yaml.safe_load(found.text) for found in blocks(PAGE, "PostgreSQL"))
+    for_tap = settings(heading)
     options = {
         "sqlalchemy_url": database.get_uri(driver="psycopg"),
         "default_target_schema": "fast",
-        **for_target["config"],
+        **settings("PostgreSQL", 1),
     }
     project = Project(tmp_path, sandbox, POSTGRES, options, end_date=END, site_ids=list(SITES))
-    project.tap["config"] |= for_tap["config"]
+    project.tap["config"] |= for_tap
     project.write()
     for _ in range(2):
         project.run()
         with psycopg.connect(database.get_uri(), row_factory=dict_row) as connection:
             rows = connection.execute("select * from fast.requests").fetchall()
         assert {key_of(row): comparable(row) for row in rows} == {
-            key: flat(row) for key, row in expected(journal).items()
+            key: flat(row, depth) for key, row in expected(journal).items()
         }
         assert len(rows) == len(expected(journal))
         assert {type(row["RequestTags"]) for row in rows} <= {str, type(None)}
@@ -112,6 +124,12 @@ def test_fastest_settings_for_postgresql_load_all_and_update(
     assert found == ("Ипотека,VIP",)
 
 
+def settings(heading: str, number: int = 0) -> Row:
+    """Return the settings in a block below a heading."""
+    config: Row = yaml.safe_load(blocks(PAGE, heading)[number].text)["config"]
+    return config
+
+
 def key_of(row: Row) -> tuple[int, int]:
     return row["siteId"], row["requestId"]
 
@@ -120,7 +138,7 @@ def comparable(row: Row) -> Row:
     """Return a row of the database as `flat` would have it."""
     columns: Row = {}
     for name, value in row.items():
-        if name.startswith("_sdc") or value is None:
+        if name.startswith("_sdc") or value in {None, "null"}:
             continue
         if name == "date" or name.endswith("__dateCreated"):
             instant = value.replace(tzinfo=timezone.utc)
@@ -179,3 +197,72 @@ def test_duckdb_makes_one_row_of_each_request(
         change(journal)
     # The second run went on from the first one's state.
     assert min(call.params["dateFrom"] for call in sandbox.calls) == "02/11/2024"
+
+
+# The marts.
+
+
+def test_marts_are_equal_by_every_way(tmp_path: Path, database: Database) -> None:
+    journal = Journal(SITES, date(2024, 2, 1), date(2024, 2, 20), per_day=3, sample=False)
+    calls = journal.calls(per_day=3)
+    batches, files = tmp_path / "batches", tmp_path / "files"
+    files.mkdir()
+    postgres = {"sqlalchemy_url": database.get_uri(driver="psycopg")}
+    texts = settings("PostgreSQL", 1)
+    with Sandbox(journal, calls) as sandbox:
+        config = tap_config(sandbox, end_date=END, site_ids=list(SITES))
+        as_texts = config | settings("PostgreSQL")
+        for _ in range(2):
+            pipe(tmp_path, POSTGRES, {**postgres, "default_target_schema": "plain"}, config)
+            pipe(
+                tmp_path,
+                POSTGRES,
+                {**postgres, "default_target_schema": "texts", **texts},
+                as_texts,
+            )
+            to_files = {"destination_path": str(files), "do_timestamp_file": False}
+            pipe(tmp_path, JSONL, to_files, config)
+            write_files(tmp_path, sandbox)
+            change(journal)
+            calls.records(101)[-1]["manager"] = "Новый"
+
+    ways = {}
+    for schema in ("plain", "texts"):
+        marts = f"marts_{schema}"
+        options = ("--target", "postgres", "--vars", f"calltouch_schema: {schema}")
+        run_models(tmp_path, *options, CALLTOUCH_DBT_SCHEMA=marts, **database.variables())
+        with psycopg.connect(database.get_uri(), options=f"-c search_path={marts}") as connection:
+            ways[schema] = {mart: read(connection, mart) for mart in MARTS}
+    for folder in (files, batches):
+        path = f"{folder}.duckdb"
+        environment = {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": path}
+        run_models(tmp_path, "--target", "duckdb", **environment)
+        with duckdb.connect(path, read_only=True) as tables:
+            ways[folder.name] = {mart: read(tables, mart) for mart in MARTS}
+
+    first, *others = ways.values()
+    assert first["calltouch__leads"].total() == len(journal.records()) + len(calls.records())
+    for way in others:
+        assert way == first
+
+
+def run_models(path: Path, *options: str, **environment: str) -> None:
+    """Have dbt make the tables, without testing them."""
+    result = dbt(path, "run", *options, **environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+MARTS = [path.stem for path in (ROOT / "transform" / "models" / "marts").glob("*.sql")]
+
+
+def read(connection: Any, mart: str) -> Counter[tuple[Any, ...]]:
+    """Return how often each row stands in a mart."""
+    rows = connection.execute(f"select * from {mart}").fetchall()
+    return Counter(tuple(map(comparable_value, row)) for row in rows)
+
+
+def comparable_value(value: Any) -> Any:
+    """Return a value as every database has it."""
+    if isinstance(value, list):
+        return tuple(sorted(value))
+    return round(float(value), 4) if isinstance(value, (Decimal, float)) else value

@@ -293,7 +293,7 @@ def _faults_of_refusal(case: Case, real: Outcome, *, early: bool) -> Iterator[st
     """Check that an end with an error is one that a user can understand, and loses nothing."""
     if real.has_traceback:
         yield f"a traceback: {real.error}"
-    if "\n" in real.error or not real.error.endswith("."):
+    if "\n" in real.error or not real.error.endswith((".", "?")):
         yield f"not one sentence: {real.error}"
     if early and real.calls:
         yield f"refused after {real.calls} calls: {real.error}"

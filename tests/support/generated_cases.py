@@ -174,9 +174,13 @@ def expressions(schema: Json) -> SearchStrategy[str]:
 @st.composite
 def mappings(draw: DrawFn, schema: Json, keys: list[str]) -> Json:
     """Map some columns of a stream: to expressions, other names, nothing."""
-    columns = [*schema.get("properties", {}), *NEW_NAMES]
-    values = st.one_of(st.sampled_from([None, "__NULL__"]), expressions(schema))
-    mapping: Json = draw(st.dictionaries(st.sampled_from(columns), values, max_size=5))
+    there = [*schema.get("properties", {})]
+    columns = [*there, *NEW_NAMES]
+    mapping: Json = draw(st.dictionaries(st.sampled_from(columns), expressions(schema), max_size=5))
+    # Mostly columns that there are: a name that matches nothing is refused.
+    dropped = st.sampled_from(columns if draw(st.integers(0, 9)) == 0 else there or columns)
+    for column in draw(st.lists(dropped, max_size=2)):
+        mapping[column] = draw(st.sampled_from([None, "__NULL__"]))
     if draw(st.integers(0, 3)) == 0:
         mapping = {**dict(zip(keys, keys, strict=True)), **mapping}  # else the SDK refuses it
         mapping["__else__"] = draw(st.sampled_from([None, "__NULL__"]))

@@ -117,6 +117,8 @@ MAPS: dict[str, Json] = {
     },
     "an alias": {"requests": {"__alias__": "заявки", "client": None}},
     "a pattern": {"req*": {"client": None}},
+    "a pattern for both streams": {"*": {"client": None, "callerNumber": None}},
+    "another stream dropped": {"calls": None},
     "two maps of one": {"requests": {"client": None}, "req*": {"manager": None}},
     "a filter": {"requests": {"__filter__": "requestId % 2 == 0 and session is not None"}},
     "a filter that nothing passes": {"requests": {"__filter__": "False"}},
@@ -129,8 +131,6 @@ MAPS: dict[str, Json] = {
         }
     },
     "no other streams": {"requests": {"client": None}, "__else__": None},
-    "no stream": {"requests": None},
-    "no stream, as a text": {"requests": "__NULL__"},
     "the record": {"requests": {"all": "record", "again": "_"}},
     "what it was": {"requests": {"manager": "self if self else ''"}},
     "values of other types": {
@@ -325,7 +325,17 @@ HAND_MADE = {
         "no catalog": Case({}, None),
         "a state": Case({}, None, STATE),
         "full_table": Case({}, entry(replication_method="full_table")),
-        "the stream is not selected": Case({}, Changes(metadata={(): {"selected": False}})),
+        "a dropped column that only the catalog has": Case(
+            {"stream_maps": {"requests": {"new": None}}}, schemas(new={"type": "string"})
+        ),
+        "a dropped column of a catalog that allows any": Case(
+            {"stream_maps": {"requests": {"anything": None}}},
+            Changes(keywords={(): {"additionalProperties": True}}),
+        ),
+        "a dropped column that is not selected": Case(
+            {"stream_maps": {"requests": {"client": None}}},
+            Changes(metadata={("client",): {"selected": False}}),
+        ),
         "an empty separator": flat(flattening_max_depth=2, flattening_separator=""),
     },
 }
@@ -399,6 +409,31 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "another __else__": (mapped({"__else__": "x"}), "__else__"),
     "another __else__ of columns": (mapped({"requests": {"__else__": "x"}}), "__else__"),
     "an unknown option": (mapped({"__all__": None}), "__all__"),
+    "an unknown option of a stream": (mapped({"requests": {"__fliter__": "False"}}), "__filter__"),
+    "an unknown stream": (mapped({"request": {"client": None}}), "`requests`"),
+    "an unknown stream, dropped": (mapped({"request": None}), "`requests`"),
+    "an unknown stream as a source": (mapped({"x": {"__source__": "request"}}), "`requests`"),
+    "a pattern that matches no stream": (mapped({"reqests*": {"client": None}}), r"reqests\*"),
+    "an unknown column, dropped": (mapped({"requests": {"cilent": None}}), "`client`"),
+    "an unknown column of a pattern": (mapped({"req*": {"cilent": "__NULL__"}}), "`client`"),
+    "a column of the other stream": (mapped({"requests": {"callerNumber": None}}), "callerNumber"),
+    "a flattened name without flattening": (mapped({"requests": {"session__ip": None}}), "session"),
+    "a flattened name": (
+        flat(flattening_max_depth=2, stream_maps={"requests": {"session__ip": None}}),
+        "before flattening",
+    ),
+    "no stream": (mapped({"requests": None}), "nothing to load"),
+    "no stream, as a text": (mapped({"requests": "__NULL__"}), "nothing to load"),
+    "no stream, by `__else__`": (mapped({"calls": {}, "__else__": None}), "nothing to load"),
+    "no stream selected": (
+        Case({}, Changes(metadata={(): {"selected": False}})),
+        "selects no stream",
+    ),
+    "calls without sites": (Case({"site_ids": []}, stream="calls"), "`site_ids`"),
+    "calls by the number of a request": (
+        Case({"request_numbers": ["1"]}, stream="calls"),
+        "`request_numbers`",
+    ),
 }
 
 # What only a record shows ends the run in the same way, after the first call. The expression is

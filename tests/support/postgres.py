@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,12 @@ class Database(NamedTuple):
             driver: What SQLAlchemy is to use; None for an address that is not for SQLAlchemy.
         """
         return str(self.server.get_uri(database=self.name, driver=driver))
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables in which libpq's programs, and dbt, look for the database."""
+        place = conninfo_to_dict(self.get_uri())
+        names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
+        return {name: str(place[key]) for name, key in names.items()}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -15,6 +16,8 @@ from singer_sdk.helpers._batch import BatchConfig
 
 from tap_calltouch.output.batches import write_files
 from tests.support.decoded import SCHEMA_OF, builtins, lifelike, structs
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX")
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

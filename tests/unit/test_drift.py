@@ -33,7 +33,7 @@ SCHEMA: dict[str, Any] = {
     },
 }
 CONVERTED = "Values converted without loss, since they do not fit the schema: "
-FIELDS = "Fields that the schema does not know, please report them: "
+FIELDS = "Unknown fields (please report them): "
 
 
 def unknown(*answers: str) -> dict[str, str]:

@@ -8,12 +8,12 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import PluginMapper
 
-from tap_calltouch.output.maps import RecordMapper
+from tap_calltouch.output.maps import RecordMapper, leaves_nothing, unmatched
 from tap_calltouch.records.structs import shape_of
 from tests.support.decoded import SCHEMA_OF, SHAPE_OF, builtins, lifelike, struct, structs
 from tests.support.repetitions import times
@@ -22,12 +22,7 @@ Json = dict[str, Any]
 
 RECORDS = structs("requests", lifelike("requests"))
 FLAT: Json = {"flattening_enabled": True, "flattening_max_depth": 2}
-PROPERTY = settings(
-    max_examples=times(20, 60),
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine
-)
+PROPERTY = settings(max_examples=times(20, 60))
 
 
 def sdk_maps(maps: Json, schema: Json = SCHEMA_OF["requests"], **options: Any) -> list[Any]:
@@ -195,3 +190,114 @@ def test_very_long_maps_are_quoted_in_part() -> None:
     with pytest.raises(FatalAPIError) as raised:
         list(mapper(RECORDS[:1]))
     assert len(str(raised.value)) < 700
+
+
+# Names that match nothing.
+
+KNOWN: dict[str, set[str]] = {
+    "calls": {"siteId", "callId", "callerNumber", "session", "__odd__"},
+    "requests": {"siteId", "requestId", "client", "session"},
+}
+NONE_OF = "`stream_maps` names the stream `{}`, which is none of calls, requests."
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"requests": {"client": None, "session": "__NULL__"}}, id="dropped columns"),
+        pytest.param({"requests": {}, "calls": None}, id="a dropped stream"),
+        pytest.param({"*": {"callerNumber": None, "client": None}}, id="columns of one of two"),
+        pytest.param({"req*": {"client": None}}, id="a pattern"),
+        pytest.param({"x": {"__source__": "req*", "client": None}}, id="a pattern as a source"),
+        pytest.param({"requests": {"news": "'x'", "clients": "client"}}, id="new columns"),
+        pytest.param({"__else__": None}, id="all other streams"),
+        pytest.param({"calls": {"__odd__": None}}, id="a column named like an option"),
+        pytest.param(
+            {
+                "requests": {
+                    "__alias__": "leads",
+                    "__else__": None,
+                    "__filter__": "True",
+                    "__key_properties__": ["id"],
+                    "id": "requestId",
+                }
+            },
+            id="all options",
+        ),
+    ],
+)
+def test_names_that_match_are_no_mistake(maps: Json) -> None:
+    assert [*unmatched(maps, KNOWN)] == []
+
+
+@pytest.mark.parametrize(
+    ("maps", "sentence"),
+    [
+        pytest.param(
+            {"request": {"client": None}},
+            NONE_OF.format("request") + " Did you mean `requests`?",
+            id="a stream",
+        ),
+        pytest.param(
+            {"Requests": None}, NONE_OF.format("Requests") + " Did you mean `requests`?", id="case"
+        ),
+        pytest.param({"leads": None}, NONE_OF.format("leads"), id="nothing near"),
+        pytest.param(
+            {"cals*": {}}, NONE_OF.format("cals*") + " Did you mean `calls`?", id="a pattern"
+        ),
+        pytest.param(
+            {"calls": {"__source__": "call"}},
+            NONE_OF.format("call") + " Did you mean `calls`?",
+            id="a source",
+        ),
+        pytest.param(
+            {"requests": {"cilent": "__NULL__"}},
+            "`stream_maps.requests` drops the column `cilent`, which is none of requests before "
+            "flattening. Did you mean `client`?",
+            id="a column",
+        ),
+        pytest.param(
+            {"requests": {"callerNumber": None}},
+            "`stream_maps.requests` drops the column `callerNumber`, which is none of requests "
+            "before flattening.",
+            id="a column of the other stream",
+        ),
+        pytest.param(
+            {"*": {"caller": None}},
+            "`stream_maps.*` drops the column `caller`, which is none of calls and requests before "
+            "flattening. Did you mean `callerNumber`?",
+            id="a column of no stream",
+        ),
+        pytest.param(
+            {"calls": {"session__city": None}},
+            "`stream_maps.calls` drops the column `session__city`, which is none of calls before "
+            "flattening. Did you mean `session`?",
+            id="a flattened name",
+        ),
+        pytest.param(
+            {"calls": {"__fliter__": "False"}},
+            "`stream_maps.calls` has no option `__fliter__`. Did you mean `__filter__`?",
+            id="an option",
+        ),
+    ],
+)
+def test_a_name_that_matches_nothing_is_told_with_the_nearest(maps: Json, sentence: str) -> None:
+    assert [*unmatched(maps, KNOWN)] == [sentence]
+
+
+def test_any_column_may_be_dropped_where_a_catalog_allows_any() -> None:
+    assert [*unmatched({"requests": {"cilent": None}}, {"requests": None})] == []
+
+
+@pytest.mark.parametrize(
+    ("maps", "nothing"),
+    [
+        pytest.param({"requests": None}, True, id="dropped"),
+        pytest.param({"__else__": None}, True, id="not named"),
+        pytest.param({"requests": {}}, False, id="as it is"),
+        pytest.param({"requests": None, "x": {"__source__": "requests"}}, False, id="copied"),
+    ],
+)
+def test_maps_that_drop_each_record_are_known(maps: Json, *, nothing: bool) -> None:
+    assert leaves_nothing(sdk_maps(maps)) == nothing

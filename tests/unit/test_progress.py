@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_calltouch.output.progress import Progress, describe_rows, describe_sample
+from tap_calltouch.output.progress import Progress, count, describe_rows, describe_sample
 
 DAY = timedelta(days=1)
 
@@ -46,7 +46,14 @@ def test_a_quick_run_has_no_line_but_a_summary(clock: Clock) -> None:
     progress = Progress(2, 14 * DAY, clock)
     assert [progress.add(7 * DAY, rows(3)) for _ in range(2)] == [None, None]
     clock.now += 2.25
-    assert progress.summary() == "2 windows, 6 rows came, 6 written, in 2.2 s"
+    assert progress.summary() == "2 windows, 6 rows received, 6 written, in 2.2 s"
+
+
+def test_one_is_singular(clock: Clock) -> None:
+    progress = Progress(1, DAY, clock)
+    progress.add(DAY, rows(1))
+    assert progress.summary() == "1 window, 1 row received, 1 written, in 0.0 s"
+    assert [count(number, "day") for number in (0, 1, 2)] == ["0 days", "1 day", "2 days"]
 
 
 def test_line_says_how_far_the_run_is_and_how_long_it_takes(clock: Clock) -> None:
@@ -54,13 +61,13 @@ def test_line_says_how_far_the_run_is_and_how_long_it_takes(clock: Clock) -> Non
     clock.now += 15
     line = progress.add(7 * DAY, rows(5) + Counter({"of other sites": 2}))
     assert line == (
-        "window 1 of 10, 10%, 7 rows came, 5 written, 2 left out (of other sites), "
+        "window 1 of 10, 10%, 7 rows received, 5 written, 2 left out (of other sites), "
         "about 0:02:15 left"
     )
     clock.now += 15
     line = progress.add(28 * DAY, rows(5) + Counter({"came before": 1}))
     assert line == (
-        "window 2 of 10, 50%, 13 rows came, 10 written, 2 left out (of other sites), "
+        "window 2 of 10, 50%, 13 rows received, 10 written, 2 left out (of other sites), "
         "1 left out (came before), about 0:00:30 left"
     )
 
@@ -81,15 +88,16 @@ def test_more_windows_than_planned_do_not_exceed_the_whole(clock: Clock) -> None
 @pytest.mark.parametrize(
     ("counted", "text"),
     [
-        pytest.param(Counter(), "0 rows came, 0 written", id="nothing"),
-        pytest.param(rows(5), "5 rows came, 5 written", id="all written"),
+        pytest.param(Counter(), "0 rows received, 0 written", id="nothing"),
+        pytest.param(rows(5), "5 rows received, 5 written", id="all written"),
         pytest.param(
-            Counter({"of other dates": 3}), "3 rows came, 0 written, 3 left out (of other dates)",
+            Counter({"of other dates": 3}),
+            "3 rows received, 0 written, 3 left out (of other dates)",
             id="none written",
         ),
         pytest.param(
             Counter({"of other sites": 1, "written": 2, "came before": 3}),
-            "6 rows came, 2 written, 1 left out (of other sites), 3 left out (came before)",
+            "6 rows received, 2 written, 1 left out (of other sites), 3 left out (came before)",
             id="several reasons",
         ),
     ],
@@ -114,7 +122,7 @@ SCHEMA = {
     [
         pytest.param(
             [{"date": "2024-01-02", "orders": [], "client": {"fio": "x"}, "attrs": {}}],
-            "1 records came, from 2024-01-02 to 2024-01-02. Filled in some: client. "
+            "1 record received, from 2024-01-02 to 2024-01-02. Filled in some: client. "
             "Empty in all: orders, attrs",
             id="one",
         ),
@@ -123,13 +131,13 @@ SCHEMA = {
                 {"date": "2024-01-02", "orders": [1], "client": None},
                 {"date": "2024-01-01", "client": {"fio": "x"}, "attrs": {"a": "b"}},
             ],
-            "2 records came, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, attrs. "
-            "Empty in all: none",
+            "2 records received, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, "
+            "attrs. Empty in all: none",
             id="all filled",
         ),
         pytest.param(
             [{"subject": "x"}],
-            "1 records came. Filled in some: none. Empty in all: orders, client, attrs",
+            "1 record received. Filled in some: none. Empty in all: orders, client, attrs",
             id="the date is not selected",
         ),
     ],

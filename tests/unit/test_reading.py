@@ -506,8 +506,8 @@ def test_dates_in_another_unit_are_one_error_that_shows_them(settings: dict[str,
         setup.read()
     assert str(raised.value) == (
         "Site, window 2024-01-08 to 2024-01-14: the records are dated from "
-        "1970-01-20T17:31:40.800+00:00 to 1970-01-20T17:33:07.200+00:00, before Calltouch was. The "
-        "API seems to count in another unit now."
+        "1970-01-20T17:31:40.800+00:00 to 1970-01-20T17:33:07.200+00:00, before Calltouch existed. "
+        "The API seems to count in another unit now."
     )
     assert setup.api.all_closed
 

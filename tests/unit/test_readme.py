@@ -19,6 +19,8 @@ PAIRS = {
     "docs/fields.md": "docs/ru/fields.md",
     "docs/promises.md": "docs/ru/promises.md",
     "docs/choosing.md": "docs/ru/choosing.md",
+    "docs/targets.md": "docs/ru/targets.md",
+    "docs/recipes.md": "docs/ru/recipes.md",
     "docs/failures.md": "docs/ru/failures.md",
 }
 #: Pages of tables, in which one language may name a parameter once more.

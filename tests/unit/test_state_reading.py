@@ -43,7 +43,9 @@ OURS = [
     pytest.param(requests(mark("2024-01-20T21:00:00Z")), id="Z"),
     pytest.param(requests(mark("2024-01-21T00:00:00+03:00")), id="offset"),
     pytest.param(requests(mark("2024-01-21")), id="a date"),
-    pytest.param(requests(mark("1970-01-01T00:00:00.000+00:00")), id="long before Calltouch was"),
+    pytest.param(
+        requests(mark("1970-01-01T00:00:00.000+00:00")), id="long before Calltouch existed"
+    ),
     pytest.param(requests(mark(None)), id="no value yet"),
     pytest.param(requests({"replication_key_value": TIMESTAMP}), id="the key is not named"),
     pytest.param(requests({}), id="a stream that has not begun"),

@@ -40,5 +40,7 @@ select
     {{ integer_field('record."callbackInfo"', 'callbackRequestId') }} as callback_request_id,
     {{ known_field('record."callbackInfo"', 'email') }} as callback_email,
     record."sipCallId" as sip_call_id,
-    record."callReferenceId" as call_reference_id
+    record."callReferenceId" as call_reference_id,
+    'https://api.calltouch.ru/calls-service/RestAPI/' || cast(record."siteId" as varchar)
+        || '/calls-diary/calls/' || cast(record."callId" as varchar) || '/download' as recording_url
 from {{ ref('base_calltouch__calls') }} as record
