@@ -1077,7 +1077,8 @@ def test_screen_readers_get_sentences_instead_of_marks(browser: Browser, page: P
             for chart in CHARTS:
                 heard = tab.locator(f"#{chart}-card [role=img]").aria_snapshot()
                 words = tab.inner_text(f"#{chart}-title"), tab.inner_text(f"#{chart}-note")
-                assert re.fullmatch(r'- img "(.+)"', heard.replace("\n", " ")), heard
+                # One image, with nothing in it; YAML quotes what has a colon.
+                assert re.fullmatch(r"""- '?img "[^\n]+"'?""", heard)
                 assert all(word in heard for part in words for word in part.split()[:3])
                 assert tab.inner_text(f"#{chart}-numbers summary") == texts["as_table"]
             heard = tab.locator("body").aria_snapshot()
