@@ -235,6 +235,21 @@ def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
     with duckdb.connect(environment["CALLTOUCH_DUCKDB"], read_only=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
         connection.execute(EXPORTS["duckdb"].replace("to '", f"to '{path}/"))
+        check_descriptions(path / "manifest.json", connection)
+
+
+def check_descriptions(manifest: Path, database: duckdb.DuckDBPyConnection) -> None:
+    """Compare the columns that are described with those that there are."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    for node in nodes:
+        if node["resource_type"] != "model":
+            continue
+        assert node["description"], node["name"]
+        assert all(column["description"] for column in node["columns"].values())
+        # Base models have the columns of the journals, and ephemeral ones are in no database.
+        if node["config"]["materialized"] != "ephemeral" and node["name"][:4] != "base":
+            found = database.execute(f"describe {node['name']}").fetchall()
+            assert {column[0] for column in found} == node["columns"].keys(), node["name"]
 
 
 def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
