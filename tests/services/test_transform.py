@@ -192,7 +192,7 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
     changed = next(row for row in journals.requests.records(202) if row["orders"])
     called = journals.calls.records(202)[0]
     flags = dict.fromkeys(CALL_FLAGS, True)
-    with Sandbox(journals.requests, journals.calls) as sandbox:
+    with Sandbox(journals.requests, journals.calls, variants=True) as sandbox:
         settings = tap_config(sandbox, site_ids=SITES, end_date="2024-02-10", **flags)
         amount, changed["orders"][0]["sum"] = changed["orders"][0]["sum"], "1.0000"
         manager, called["manager"] = called["manager"], "Прежний"
