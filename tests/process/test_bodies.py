@@ -49,6 +49,8 @@ BREAKS: dict[str, Callable[[bytes], bytes]] = {
     "nothing": lambda _: b"",
 }
 each_break = pytest.mark.parametrize("spoil", BREAKS.values(), ids=BREAKS)
+HEAVY_BREAKS = {name: spoil for name, spoil in BREAKS.items() if name != "nothing"}
+each_heavy_break = pytest.mark.parametrize("spoil", HEAVY_BREAKS.values(), ids=HEAVY_BREAKS)
 
 
 @each_stream
@@ -99,7 +101,7 @@ def test_no_record_before_a_break_comes_twice(stream: Stream, tmp_path: Path) ->
 
 
 @each_stream
-@each_break
+@each_heavy_break
 def test_body_that_breaks_if_it_is_long_is_halved(
     stream: Stream, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -117,7 +119,7 @@ def test_body_that_breaks_if_it_is_long_is_halved(
 
 
 @each_stream
-@each_break
+@each_heavy_break
 def test_body_that_breaks_for_good_ends_with_one_error(
     stream: Stream, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -250,3 +252,35 @@ def test_no_error_quotes_a_lead(stream: Stream, tmp_path: Path, status: int, bod
     assert lines_with(run, "ERROR")
     assert LEAD not in run.stderr
     assert LEAD.encode() not in run.stdout
+
+
+@each_stream
+@pytest.mark.parametrize("size", [0, 5_000_000], ids=["nothing", "blanks"])
+def test_body_without_anything_ends_after_two_calls(
+    stream: Stream, tmp_path: Path, size: int
+) -> None:
+    with stream.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=b" " * size))
+        run = stream.run(sandbox, tmp_path)
+        calls = len(sandbox.calls)
+    assert (run.returncode, run.records, calls) == (1, [], 2)
+    assert last_error(run).endswith("the API answered 200: nothing. Gave up after 2 tries.")
+
+
+@each_stream
+def test_record_that_is_not_json_is_named_by_its_place_and_not_quoted(
+    stream: Stream, tmp_path: Path
+) -> None:
+    """A phone number with a leading zero, in the third record of each answer."""
+
+    def spoil(body: bytes) -> bytes:
+        first, second, third, rest = body.split(b'"siteId":', 3)
+        return b'"siteId":'.join([first, second, third, b'0790512345, "was":' + rest])
+
+    day = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
+    with stream.sandbox(per_day=300) as sandbox:
+        sandbox.faults.append(Fault("raw", apply=spoil))
+        run = stream.run(sandbox, tmp_path, **day)
+    assert run.returncode == 1
+    assert re.search(r"\(record 3(, byte \d+)?\)", last_error(run)), run.stderr
+    assert "0790512345" not in run.stderr

@@ -486,7 +486,10 @@ def test_request_that_is_asked_for_twice_comes_once(tmp_path: Path) -> None:
     [
         (b'{"requestId": 1}', "a record has no usable `siteId` (found null)."),
         (b'[{"requestId": 1, "siteId": 101}]', "a record has no usable `date` (found null)."),
-        (b'[{"requestId": 1},]', "the API answered 200: broken JSON. Gave up after 5 tries."),
+        (
+            b'[{"requestId": 1},]',
+            "the API answered 200: broken JSON (record 2). Gave up after 5 tries.",
+        ),
         (b"[1]", "an item of the array is not an object."),
     ],
     ids=["no site", "no date", "broken", "no object"],
@@ -761,4 +764,5 @@ def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert "Check `api_token` and `site_ids`." in last_error(run)
-    assert len(sandbox.calls) == 1
+    assert "Everything was refused: check `api_token` first." in last_error(run)
+    assert len(sandbox.calls) == 2  # one for each journal
