@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with, warnings_in
+from tests.support.streams import (
+    CALLS,
+    MOSCOW,
+    REQUESTS,
+    STREAMS,
+    last_error,
+    lines_with,
+    warnings_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
