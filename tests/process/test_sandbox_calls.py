@@ -766,7 +766,11 @@ with urllib.request.urlopen(url + urllib.parse.urlencode(query)) as answer:
 
 @pytest.mark.parametrize(
     ("options", "low", "high"),
-    [((), 100, 200), (("--calls-per-day", "5", "--variants"), 20, 60), (("--calls-per-day", "0"), 0, 0)],
+    [
+        ((), 100, 200),
+        (("--calls-per-day", "5", "--variants"), 20, 60),
+        (("--calls-per-day", "0"), 0, 0),
+    ],
 )
 def test_the_command_serves_calls(options: tuple[str, ...], low: int, high: int) -> None:
     period = ("--sites", "1", "--days", "7", "--until", "2024-03-07")
