@@ -18,7 +18,7 @@ help:
 	@echo "make test-long run all tests, those that draw at random with their full numbers"
 	@echo "make test-airflow  run the example for Airflow; needs redis-server"
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
-	@echo "make lint      check format, style and types"
+	@echo "make lint      check format, style, types, spelling, dependencies and workflows"
 	@echo "make format    fix what can be fixed automatically"
 	@echo "make bench     measure speed and memory"
 	@echo "make docs      regenerate the tables and plugin definitions"
@@ -49,12 +49,14 @@ screenshot: $(READY)
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 test: $(READY)
+	$(BIN)/python -m demo.browser
 	$(PYTEST) -n 4
 
 unit: $(READY)
 	$(PYTEST) -n 5 tests/unit tests/process
 
 test-long: $(READY)
+	$(BIN)/python -m demo.browser
 	LONG_TESTS=1 $(PYTEST) -n 4
 
 # Airflow pins much that the tap does not, so it has an environment of its own.
@@ -73,10 +75,21 @@ test-all: $(READY)
 package: $(READY)
 	UV="$(CURDIR)/$(BIN)/uv" scripts/package.sh dist
 
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/deptry --no-ansi tap_calltouch
+	$(BIN)/typos
+	$(BIN)/zizmor --offline --quiet .github
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.meltano meltano.yml examples/meltano.yml
 
 format: $(READY)
 	$(BIN)/ruff check --fix-only --quiet .

@@ -6,19 +6,19 @@ import hashlib
 import random
 import uuid
 from copy import deepcopy
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from sandbox import people, pools
+from sandbox import pools
+from sandbox.call_plans import plans_of_day
 from sandbox.clock import MOSCOW, stamp
-from sandbox.leads import Maker, Record, first_id, has_edges, number_of_leads, time_of_lead
+from sandbox.leads import Maker, Record, first_id
 from sandbox.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sandbox.people import Visitor
+    from sandbox.call_plans import Plan
     from sandbox.traffic import Traffic
 
 # Far from the ids of requests, so that neither sessions nor orders of the two are mixed up.
@@ -39,30 +39,6 @@ statusDetails customFields poolType
 _BLANK: Record = dict.fromkeys(_KEYS.split())
 
 
-@dataclass(eq=False)
-class _Caller:
-    """Someone who calls, and may call again a little later.
-
-    Attributes:
-        visitor: Who it is.
-        request: The request that the same person sent before, if any.
-        origin: What is the same in all of the calls.
-    """
-
-    visitor: Visitor
-    request: Record | None
-    origin: Record = field(default_factory=dict)
-
-
-class _Plan(NamedTuple):
-    """A call to be made; one that nobody answers has no duration."""
-
-    second: int
-    duration: int
-    caller: _Caller
-    repeated: bool
-
-
 def calls_of_day(
     seed: int, site: int, shift: int, day: date, per_day: int, requests: Sequence[Record]
 ) -> list[Record]:
@@ -79,15 +55,7 @@ def calls_of_day(
     rand = random.Random(f"calls:{seed}:{site}:{day.isoformat()}")
     midnight = datetime.combine(day, time(), MOSCOW)
     start = int(midnight.timestamp())
-    plans: list[_Plan] = []
-    for second, request in _first_calls(rand, day, start, per_day, requests):
-        if request:
-            visitor = people.find(seed, site, request["client"]["clientId"])
-        else:
-            visitor = people.caller(rand, seed, site, day)
-        plans += _calls_of(rand, second, _Caller(visitor, request))
-    # A call gets its id when it ends.
-    plans.sort(key=lambda plan: (plan.second + max(plan.duration, 0), plan.second))
+    plans = plans_of_day(rand, seed, site, day, per_day, requests)
     records = []
     for number, plan in enumerate(plans, _FIRST_ID + first_id(day) + shift):
         local = midnight + timedelta(seconds=plan.second)
@@ -96,51 +64,10 @@ def calls_of_day(
     return records
 
 
-def _first_calls(
-    rand: random.Random, day: date, start: int, per_day: int, requests: Sequence[Record]
-) -> list[tuple[int, Record | None]]:
-    """Return when callers call for the first time on a day, and what each of them wrote before."""
-    count = round(number_of_leads(rand, day, per_day) * 0.9)  # the others call again
-    written = [request for request in requests if request["session"]]
-    calls: list[tuple[int, Record | None]] = []
-    # A quarter of the calls, whose fraction counts on some days only.
-    for request in rand.sample(written, min(len(written), (count + rand.randrange(4)) // 4)):
-        second = request["date"] // 1000 - start + rand.randrange(60, 7200)
-        if second < 86_400:
-            calls.append((second, request))
-    while len(calls) < count:
-        calls.append((time_of_lead(rand) // 1000, None))
-    if count > 1 and has_edges(day):
-        calls[-2:] = (0, None), (86_399, None)
-    return calls
-
-
-def _calls_of(rand: random.Random, second: int, caller: _Caller) -> list[_Plan]:
-    """Plan what a caller does: calls, and in some cases calls again, mostly within a minute."""
-    duration = _duration(rand, second)
-    plans = [_Plan(second, duration, caller, repeated=False)]
-    if rand.random() < (0.6 if duration == 0 else 0.06):
-        wait = rand.randrange(24, rand.choice((60, 60, 60, 240, 7200)))
-        again = second + max(duration, 0) + wait
-        if again < 86_400:
-            plans.append(_Plan(again, _duration(rand, again), caller, repeated=True))
-    return plans
-
-
-def _duration(rand: random.Random, second: int) -> int:
-    """Return the seconds of a call: none if it is missed, which one in eight is, most at night."""
-    if rand.random() < (0.07 if 9 <= second // 3600 < 21 else 0.35):
-        return 0
-    chance = rand.random()
-    if chance < 0.02:
-        return rand.randrange(-30, 0)
-    return rand.randrange(1200, 5400) if chance < 0.04 else rand.randrange(10, 600)
-
-
 class _CallMaker(Maker):
     """Makes one call."""
 
-    def record(self, epoch: int, plan: _Plan) -> Record:
+    def record(self, epoch: int, plan: Plan) -> Record:
         caller = plan.caller
         if not plan.repeated:
             caller.origin = self.origin(epoch, caller.request)
@@ -170,7 +97,7 @@ class _CallMaker(Maker):
             "customFields": self.custom_fields(),
         }
 
-    def talk(self, plan: _Plan) -> Record:
+    def talk(self, plan: Plan) -> Record:
         """Return how the call went, and the flags that Calltouch gave it."""
         answered, short = plan.duration != 0, plan.duration < _TALK
         flags = pools.REPEATED_CALL_FLAGS if plan.repeated else pools.CALL_FLAGS

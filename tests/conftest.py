@@ -6,12 +6,20 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sandbox import Journal, Sandbox
+from tests.support.guard import pytest_configure  # noqa: F401 - a hook
 from tests.support.tap import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A busy machine is slow, and a test that fails must fail again.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture

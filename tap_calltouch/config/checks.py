@@ -33,7 +33,8 @@ _PREFIX = "TAP_CALLTOUCH_"
 _MELTANO_PREFIX = f"{_PREFIX}_"
 _LOG_LEVEL = f"{_PREFIX}LOGLEVEL"  # the SDK reads it
 _HINTS = {
-    "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account.",
+    "api_token": " Copy it from Integrations > API (Интеграции > API) in your Calltouch account; "
+    "in newer ones from Sending data to external systems (Отправка данных во внешние системы).",
     "start_date": " Set it to the first date to load, such as 2024-01-31.",
 }
 # No earlier than a state may be, no later than dates can be reckoned with.

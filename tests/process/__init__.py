@@ -1,1 +1,1 @@
-"""Tests that start the tap, the sandbox or other programs as processes."""
+"""Tests of the tap, the sandbox and the documentation, with processes and sockets."""

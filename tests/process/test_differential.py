@@ -17,7 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 
 from sandbox import CallJournal, Journal, Sandbox
@@ -84,10 +84,8 @@ REFUSALS = {
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", times(60, 120)))
 GENERATED = settings(
     max_examples=-(-CASES // (len(DISCOVERED) * len(THEMES))),
-    deadline=None,
     derandomize="DIFFERENTIAL_CASES" not in os.environ,
     phases=(Phase.reuse, Phase.generate, Phase.shrink),
-    suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,15 @@ def run_case(case: Case, stream: Stream, tmp_path: Path) -> tuple[Run, Sandbox]:
     with (
         Sandbox(Journal.of([])) as other,
         stream.sandbox(**case.sandbox) as sandbox,
+        socket.socket() as closed,
     ):
+        closed.bind(("127.0.0.1", 0))  # and does not listen
         sandbox.faults.extend(case.faults(other.url))
         settings: dict[str, Any] = {"request_timeout": 1} | case.settings
         if "api_url" in settings:
-            settings["api_url"] = settings["api_url"].replace("{api_url}", sandbox.url)
+            settings["api_url"] = settings["api_url"].format(
+                api_url=sandbox.url, closed_port=closed.getsockname()[1]
+            )
         run = stream.run(sandbox, tmp_path, environment=log_everything(tmp_path), **settings)
         assert other.calls == []  # redirects are not followed
     check_log(run, tmp_path)

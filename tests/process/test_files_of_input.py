@@ -218,7 +218,7 @@ def test_output_that_takes_nothing_is_one_sentence(
 ) -> None:
     found = run("--config", config, *command, folder=tmp_path, line=shell)
     line = only_error(found)
-    assert re.search("utput cannot be written.*: ", line)
+    assert re.search("output cannot be written.*: ", line, re.IGNORECASE)
     assert problem in line
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from itertools import pairwise
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
@@ -340,16 +339,15 @@ def test_rejected_call_holds_all_calls_back(stream: Stream, tmp_path: Path) -> N
             )
         )
         run = stream.run(
-            sandbox, tmp_path, environment={"PACE_MARGIN": "1"}, site_ids=[*sites], **ONE_DAY
+            sandbox, tmp_path, environment={"PACE_MARGIN": "2"}, site_ids=[*sites], **ONE_DAY
         )
         calls = [*sandbox.calls]
     assert run.returncode == 0, run.stderr
     assert len(calls) == len(sites) + 1
     rejected = next(number for number, call in enumerate(calls) if call.status == 429)
-    gaps = [after.started - before.started for before, after in pairwise(calls)]
-    held = gaps.index(max(gaps))
-    assert gaps[held] > 1.7
-    assert rejected <= held < rejected + 4  # as many as may be in flight
+    late = [call.started - calls[rejected].started > 1.7 for call in calls[rejected + 1 :]]
+    assert late.count(False) <= 3  # as many as may be in flight beside it
+    assert any(late)
 
 
 def test_two_taps_at_one_address_both_end(tmp_path: Path) -> None:
@@ -377,4 +375,4 @@ def test_two_taps_at_one_address_both_end(tmp_path: Path) -> None:
     for tap, (stdout, stderr) in zip(taps, outputs, strict=True):
         assert tap.returncode == 0, stderr.decode()
         assert stdout.count(b'"type":"RECORD"') == expected
-    assert sandbox.rejected <= calls / 4
+    assert sandbox.rejected <= calls / 3  # half, if neither slowed down

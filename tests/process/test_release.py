@@ -1,4 +1,4 @@
-"""CI and releases: the workflows fit the project, and the package builds."""
+"""CI and releases fit the project; `make lint` sees whether the workflows are sound."""
 
 from __future__ import annotations
 
@@ -9,42 +9,20 @@ from importlib.metadata import metadata, requires
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
-FILES = [*sorted(GITHUB.rglob("*.yml")), ROOT / ".pre-commit-config.yaml"]
 WORKFLOWS: dict[str, dict[str, Any]] = {
     path.stem: yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
     for path in sorted((GITHUB / "workflows").glob("*.yml"))
 }
-JOBS = [
-    pytest.param(job, id=f"{name}-{key}")
-    for name, workflow in WORKFLOWS.items()
-    for key, job in workflow["jobs"].items()
-]
 VERSIONS = [
     line.rpartition(" ")[2]
     for line in metadata("tap-calltouch").get_all("Classifier") or []
     if ":: Python :: 3." in line
 ]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_file_is_yaml(path: Path) -> None:
-    assert yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_every_action_is_pinned_by_its_hash_and_names_its_tag(name: str) -> None:
-    text = (GITHUB / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
-    uses = re.findall(r"uses: (.*)", text)
-    assert uses
-    for action in uses:
-        pinned = re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
-        assert pinned or action.startswith("./.github/workflows/"), action
 
 
 def test_an_action_has_one_version_everywhere() -> None:
@@ -55,41 +33,26 @@ def test_an_action_has_one_version_everywhere() -> None:
     assert {action: len(pin) for action, pin in pins.items()} == dict.fromkeys(pins, 1)
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_workflow_has_no_permission_of_its_own(name: str) -> None:
-    assert WORKFLOWS[name]["permissions"] == {}
-
-
-@pytest.mark.parametrize("job", JOBS)
-def test_a_job_may_read_only_and_does_not_run_for_ever(job: dict[str, Any]) -> None:
-    publishes = job.get("environment") == "release"
-    permission = {"id-token": "write"} if publishes else {"contents": "read"}
-    assert job["permissions"] == permission
-    assert "uses" in job or int(job["timeout-minutes"]) <= 90
-    for step in job.get("steps", []):
-        assert "${{" not in step.get("run", ""), "an expression in a script can be code"
-        if step.get("uses", "").startswith("actions/checkout@"):
-            assert step["with"]["persist-credentials"] == "false"
-
-
 def test_only_tags_are_published_after_all_tests() -> None:
     release = WORKFLOWS["release"]
     assert release["on"] == {"push": {"tags": ["v*"]}}
     jobs = release["jobs"]
     assert [job for job in jobs.values() if "id-token" in job["permissions"]] == [jobs["publish"]]
     assert (jobs["publish"]["needs"], jobs["build"]["needs"]) == ("build", "test")
-    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert jobs["test"]["uses"] == "$/.github/workflows/ci.yml"
 
 
-def test_matrix_is_that_of_the_classifiers_and_systems() -> None:
+def test_every_python_is_tested_and_the_oldest_and_newest_with_all_tests() -> None:
     jobs = WORKFLOWS["ci"]["jobs"]
-    for name in ("all", "unit"):
-        assert jobs[name]["strategy"]["matrix"]["python"] == VERSIONS
-    matrix = jobs["unit"]["strategy"]["matrix"]
-    assert [system.partition("-")[0] for system in matrix["os"]] == ["ubuntu", "macos", "windows"]
-    assert matrix["resolution"] == ["lowest-direct", "highest"]
-    lines = [step.get("run") for step in jobs["all"]["steps"]]
-    assert {"make lint", "make test"} <= set(lines)
+    assert jobs["all"]["strategy"]["matrix"]["python"] == [VERSIONS[0], VERSIONS[-1]]
+    assert {"make lint", "make test"} <= {step.get("run") for step in jobs["all"]["steps"]}
+    unit = jobs["unit"]["strategy"]["matrix"]["include"]
+    assert [job["python"] for job in unit if job["resolution"] == "highest"][:3] == VERSIONS[1:-1]
+    assert {job["python"] for job in unit if job["resolution"] == "lowest-direct"} == {
+        VERSIONS[0],
+        VERSIONS[-1],
+    }
+    assert {job["os"] for job in unit} == {"ubuntu-latest", "macos-latest", "windows-latest"}
 
 
 def test_scripts_run() -> None:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -57,7 +58,7 @@ def ask(
     sandbox: Sandbox,
     params: dict[str, str] | None = None,
     path: str = "/requests",
-    timeout: float = 10,
+    timeout: float = 60,
     **options: Any,
 ) -> requests.Response:
     query = {"clientApiId": sandbox.token, **(MARCH_8 if params is None else params)}
@@ -411,19 +412,24 @@ def test_an_unknown_path_leads_to_an_html_page(sandbox: Sandbox) -> None:
 def test_only_get(sandbox: Sandbox, method: str) -> None:
     with requests.Session() as session:
         for _ in range(2):
-            answer = session.request(method, f"{sandbox.url}/requests", data="x", timeout=10)
+            answer = session.request(method, f"{sandbox.url}/requests", data="x", timeout=60)
             assert answer.status_code == 405
 
 
 # Limits
 
 
-def test_the_sixth_call_in_a_second_is_rejected(journal: Journal) -> None:
+def test_the_sixth_call_in_a_second_is_rejected(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr("sandbox.server.time", clock)
     with Sandbox(journal) as sandbox, ThreadPoolExecutor(11) as pool:
         statuses = list(pool.map(lambda _: ask(sandbox).status_code, range(11)))
         assert sorted(statuses) == [200] * 5 + [429] * 6
         assert sandbox.rejected == 6
-        time.sleep(1.01)
+        clock.now = 1.01
         assert ask(sandbox).status_code == 200
 
 
@@ -559,7 +565,7 @@ def test_a_connection_is_kept_alive(small: Sandbox) -> None:
     with requests.Session() as session:
         ports = set()
         for _ in range(5):
-            with session.get(f"{small.url}/requests", params=query, timeout=10, stream=True) as got:
+            with session.get(f"{small.url}/requests", params=query, timeout=60, stream=True) as got:
                 assert got.raw.connection
                 ports.add(got.raw.connection.sock.getsockname()[1])
                 assert got.json()
@@ -765,13 +771,13 @@ def test_nothing_is_left_behind(journal: Journal, kind: str) -> None:
     before = set(threading.enumerate())
     with ThreadPoolExecutor(2) as pool:
         with Sandbox(journal) as sandbox, requests.Session() as idle:
-            idle.get(f"{sandbox.url}/requests", timeout=10)
-            sandbox.faults.append(Fault(kind, seconds=60))
+            idle.get(f"{sandbox.url}/requests", timeout=60)
+            sandbox.faults.append(Fault(kind, seconds=600))
             pending = pool.submit(ask, sandbox)
             while len(sandbox.calls) < 2 or sandbox.calls[1].status is None:
                 time.sleep(0.01)
             began = time.monotonic()
-        assert time.monotonic() - began < 30  # of the fault's 60
+        assert time.monotonic() - began < 300  # of the fault's 600
         pending.exception()
     assert set(threading.enumerate()) == before
     port = int(sandbox.url.split(":")[2].split("/")[0])
@@ -803,7 +809,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 def test_the_command_runs_against_the_sandbox() -> None:
     options = ("--sites", "3", "--days", "7", "--until", "2024-03-07", "--token", "a+b/c=")
     with start(*options, "--", sys.executable, "-c", CLIENT) as process:
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 7
     count, rest = output.split(maxsplit=1)
     assert 50 < int(count) < 250
@@ -817,15 +823,15 @@ def test_signals_reach_the_command(number: signal.Signals) -> None:
 import signal, sys, time
 signal.signal({int(number)}, lambda *_: sys.exit(9))
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with start("--", sys.executable, "-c", script) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        assert process.wait(timeout=10) == 9
+        assert process.wait(timeout=120) == 9
 
 
 def test_an_unknown_command() -> None:
     with start("--", "no-such-command-anywhere") as process:
-        assert process.wait(timeout=10) == 127
+        assert process.wait(timeout=120) == 127

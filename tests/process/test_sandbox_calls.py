@@ -53,7 +53,7 @@ def ask(
 ) -> requests.Response:
     query = {"clientApiId": sandbox.token, **params}
     url = f"{sandbox.url}/{site}/calls-diary/calls"
-    return requests.get(url, params=query, timeout=10, allow_redirects=False, **options)
+    return requests.get(url, params=query, timeout=60, allow_redirects=False, **options)
 
 
 def answer(sandbox: Sandbox, params: dict[str, str], site: object = 101) -> Any:
@@ -477,7 +477,7 @@ def test_without_a_calls_journal_there_are_none() -> None:
 
 def ask_requests(sandbox: Sandbox) -> requests.Response:
     day = {"clientApiId": sandbox.token, "dateFrom": "03/08/2024", "dateTo": "03/08/2024"}
-    return requests.get(f"{sandbox.url}/requests", params=day, timeout=10)
+    return requests.get(f"{sandbox.url}/requests", params=day, timeout=60)
 
 
 def test_both_journals_share_the_points(small: Sandbox) -> None:
@@ -776,6 +776,6 @@ def test_the_command_serves_calls(options: tuple[str, ...], low: int, high: int)
     period = ("--sites", "1", "--days", "7", "--until", "2024-03-07")
     command = [sys.executable, "-m", "sandbox", *period, *options, "--", sys.executable, "-c"]
     run = subprocess.run(
-        [*command, CLIENT], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [*command, CLIENT], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
     assert low <= int(run.stdout) <= high

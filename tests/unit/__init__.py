@@ -1,1 +1,1 @@
-"""Tests in process."""
+"""Tests that need no process and no socket."""

@@ -21,6 +21,8 @@ from singer_sdk.target_base import Target
 from tap_calltouch.output.batches import write_files
 from tests.support.decoded import SCHEMA_OF, builtins, lifelike, structs
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX")
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

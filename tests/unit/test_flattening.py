@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.mapper import SameRecordTransform
@@ -34,12 +34,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-PROPERTY = settings(
-    max_examples=times(60, 400),
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine
-)
+PROPERTY = settings(max_examples=times(60, 400))
 SEPARATORS = st.sampled_from(["__", "", ".", "_", "Ж"])
 
 

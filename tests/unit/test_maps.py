@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.mapper import PluginMapper
@@ -22,12 +22,7 @@ Json = dict[str, Any]
 
 RECORDS = structs("requests", lifelike("requests"))
 FLAT: Json = {"flattening_enabled": True, "flattening_max_depth": 2}
-PROPERTY = settings(
-    max_examples=times(20, 60),
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=(HealthCheck.too_slow,),  # on a busy machine
-)
+PROPERTY = settings(max_examples=times(20, 60))
 
 
 def sdk_maps(maps: Json, schema: Json = SCHEMA_OF["requests"], **options: Any) -> list[Any]:

@@ -192,7 +192,7 @@ def test_windows_regain_their_length_after_a_heavy_week(limit: timedelta, width:
     assert len(api.calls) <= 120
 
 
-@settings(max_examples=times(30, 100), deadline=None, derandomize=True)
+@settings(max_examples=times(30, 100))
 @given(
     st.integers(1, 40),
     st.lists(st.integers(1, 1000), min_size=1, max_size=9),
@@ -209,7 +209,7 @@ def test_parts_cover_each_wall_time_once_in_order_whatever_the_limits(
     assert all(before.window.end == after.window.start for before, after in pairwise(parts))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(
     st.integers(1, 40),
     st.lists(st.integers(1, 1000), min_size=1, max_size=9),

@@ -131,8 +131,8 @@ SCHEMA = {
                 {"date": "2024-01-02", "orders": [1], "client": None},
                 {"date": "2024-01-01", "client": {"fio": "x"}, "attrs": {"a": "b"}},
             ],
-            "2 records received, from 2024-01-01 to 2024-01-02. "
-            "Filled in some: orders, client, attrs. Empty in all: none",
+            "2 records received, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, "
+            "attrs. Empty in all: none",
             id="all filled",
         ),
         pytest.param(

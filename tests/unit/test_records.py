@@ -46,7 +46,7 @@ SITE = 52898
 KEYS = '"siteId": 1, "requestId": 2, "date": 0'
 EPOCH = "1970-01-01T00:00:00.000+00:00"
 STREAMS = pytest.mark.parametrize("stream", ["requests", "calls"])
-PROPERTY = settings(max_examples=times(60, 250), deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=times(60, 250))
 
 
 def decoder_for(

@@ -40,7 +40,7 @@ ZONES = [
     "Africa/Casablanca",
     "UTC",
 ]
-PROPERTY = settings(max_examples=times(40, 120), deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=times(40, 120))
 
 
 def wall(text: str) -> datetime:

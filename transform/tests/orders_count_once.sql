@@ -15,7 +15,10 @@ counts as (
     from orders
     group by site_id
     union all
-    select site_id, 0 as in_journals, sum(orders) as in_mart
+    select
+        site_id,
+        0 as in_journals,
+        coalesce(sum(call_orders), 0) + coalesce(sum(request_orders), 0) as in_mart
     from {{ ref('calltouch__leads_by_day') }}
     group by site_id
 )

@@ -37,7 +37,7 @@ costs as (
             cost.utm_source as utm_source,
             cost.utm_medium as utm_medium,
             cost.utm_campaign as utm_campaign,
-            sum(cost.clicks) as clicks,
+            cast(sum(cost.clicks) as bigint) as clicks,
             -- In ten-thousandths: whole numbers can be divided so that the parts make the whole.
             cast(sum(cost.cost) * 10000 as bigint) as parts_of_cost
         from {{ ref('base_calltouch__costs') }} as cost
