@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS tap_calltouch.requests (
     subject Nullable(String),
     uniqtargetrequest Nullable(Bool),
     requesturl Nullable(String),
+    hostname Nullable(String),
     mapvisits Nullable(String),
     uniquerequest Nullable(Bool),
     widgetinfo Nullable(String),

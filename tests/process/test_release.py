@@ -25,12 +25,25 @@ VERSIONS = [
 ]
 
 
-def test_an_action_has_one_version_everywhere() -> None:
+def test_an_action_has_one_version_everywhere_and_names_its_tag() -> None:
     pins: dict[str, set[str]] = {}
     for path in (GITHUB / "workflows").glob("*.yml"):
         for action, pin in re.findall(r"uses: ([\w./-]+)@(.*)", path.read_text(encoding="utf-8")):
             pins.setdefault(action, set()).add(pin)
     assert {action: len(pin) for action, pin in pins.items()} == dict.fromkeys(pins, 1)
+    for (pin,) in pins.values():
+        assert re.fullmatch(r"[0-9a-f]{40} # v\d+\.\d+\.\d+", pin), pin
+
+
+def test_a_job_may_read_only_and_runs_no_text_from_outside() -> None:
+    """More strictly than zizmor sees it, which `make lint` runs."""
+    for job in (job for workflow in WORKFLOWS.values() for job in workflow["jobs"].values()):
+        publishes = job.get("environment") == "release"
+        assert job["permissions"] == ({"id-token": "write"} if publishes else {"contents": "read"})
+        for step in job.get("steps", []):
+            assert "${{" not in step.get("run", ""), "an expression in a script can be code"
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] == "false"
 
 
 def test_only_tags_are_published_after_all_tests() -> None:
