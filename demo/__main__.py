@@ -56,11 +56,11 @@ def main() -> int:
     return 0
 
 
-def write_demo_costs(path: Path) -> Path:
-    """Write what the advertising of the local API's sites costs."""
-    today = datetime.now(MOSCOW).date()
+def write_demo_costs(path: Path, last: date | None = None) -> Path:
+    """Write what the advertising of the local API's sites costs, up to today or another day."""
+    last = last or datetime.now(MOSCOW).date()
     with path.open("w", encoding="utf-8", newline="") as file:
-        write_costs(file, costs_of_days(1, today - timedelta(days=364), today, leads_per_day=60))
+        write_costs(file, costs_of_days(1, last - timedelta(days=364), last, leads_per_day=60))
     return path
 
 

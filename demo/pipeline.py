@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,8 +118,11 @@ class Pipeline(NamedTuple):
 
     def write_page(self, database: Path, chosen: str = "") -> None:
         """Write the page of the tables, in a language or in the person's."""
+        bookmarks = [start for sites in self.read_bookmarks().values() for start in sites.values()]
+        loaded_until = min(map(datetime.fromisoformat, bookmarks), default=None)
         with duckdb.connect(database, read_only=True) as connection:
-            self.page.write_text(render(connection, chosen or language()), encoding="utf-8")
+            page = render(connection, chosen or language(), loaded_until=loaded_until)
+        self.page.write_text(page, encoding="utf-8")
 
     def count_rows(self) -> int:
         """Return how many rows have been written into the files, by all runs."""

@@ -7,7 +7,7 @@ import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
-from demo.__main__ import API
+from demo.__main__ import API, write_demo_costs
 from demo.browser import open_browser
 from demo.pipeline import ROOT, Pipeline
 
@@ -28,7 +28,9 @@ def main() -> int:
     *options, end = API
     pipeline = Pipeline(FOLDER, prefix=[*options, "--until", UNTIL.isoformat(), end])
     pipeline.load("Rows loaded:")
-    database = pipeline.build("Tables built with dbt:")
+    database = pipeline.build(
+        "Tables built with dbt:", write_demo_costs(FOLDER / "costs.csv", UNTIL)
+    )
     for language, picture in PICTURES.items():
         pipeline.write_page(database, language)
         take(pipeline.page, picture)

@@ -12,10 +12,11 @@ import altair as alt
 import vl_convert
 
 from demo.report.charts import charts
-from demo.report.marts import read_tables
+from demo.report.marts import read_marts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from duckdb import DuckDBPyConnection
 
@@ -25,6 +26,8 @@ LOCALES: dict[str, tuple[Literal["en-US", "ru-RU"], Literal["en-GB", "ru-RU"]]] 
     "en": ("en-US", "en-GB"),
     "ru": ("ru-RU", "ru-RU"),
 }
+#: One module in the page, so each file may use what those before it define.
+SCRIPTS = ("format", "leads", "choice", "numbers", "tables", "charts", "page")
 
 
 def language(environment: Mapping[str, str] = os.environ) -> str:
@@ -35,31 +38,62 @@ def language(environment: Mapping[str, str] = os.environ) -> str:
 
 def read_texts(chosen: str) -> dict[str, str]:
     """Return the texts of a language."""
-    texts: dict[str, str] = json.loads((FOLDER / f"{chosen}.json").read_text(encoding="utf-8"))
+    path = FOLDER / "texts" / f"{chosen}.json"
+    texts: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return texts
 
 
-def render(database: DuckDBPyConnection, chosen: str) -> str:
-    """Return the page of a database in a language."""
-    texts = read_texts(chosen)
-    number_locale, date_locale = LOCALES[chosen]
+def render(
+    database: DuckDBPyConnection,
+    chosen: str,
+    *,
+    loaded_until: datetime | None = None,
+    currency: str = "RUB",
+    managers: bool = False,
+) -> str:
+    """Return the page of a database.
+
+    Args:
+        database: Where dbt built the marts.
+        chosen: The language in which the page opens.
+        loaded_until: The instant, with its zone, before which all leads are loaded, if known.
+        currency: ISO 4217 code of the amounts, which the API does not name.
+        managers: Whether to name managers: names of people, in a page that is made to be shared.
+    """
     report = {
-        "texts": texts,
-        "locales": {"numbers": number_locale, "dates": date_locale},
-        "numbers": vl_convert.get_format_locale(number_locale),
-        "times": vl_convert.get_time_format_locale(date_locale),
-        "tables": read_tables(database),
-        "charts": charts(texts),
+        "currency": currency,
+        "languages": {name: _language(name) for name in LOCALES},
+        **read_marts(database, loaded_until=loaded_until, managers=managers),
     }
-    page = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
-    return page.substitute(
-        texts,
+    texts = read_texts(chosen)
+    return Template(_read("page.html")).substitute(
         language=chosen,
-        style=(FOLDER / "page.css").read_text(encoding="utf-8"),
+        title=texts["title"],
+        subtitle=texts["subtitle"],
+        no_script=" ".join(read_texts(name)["no_script"] for name in LOCALES),
+        style=_read("page.css"),
         report=_json(report),
         library=_script(_library()),
-        script=_script((FOLDER / "page.js").read_text(encoding="utf-8")),
+        script=_script("\n".join(_read(f"{name}.js") for name in SCRIPTS)),
     )
+
+
+def _language(name: str) -> dict[str, Any]:
+    """Return all that the page needs to speak a language."""
+    texts = read_texts(name)
+    number_locale, date_locale = LOCALES[name]
+    return {
+        "texts": texts,
+        "numberLocale": number_locale,
+        "dateLocale": date_locale,
+        "chartNumbers": vl_convert.get_format_locale(number_locale),
+        "chartTimes": vl_convert.get_time_format_locale(date_locale),
+        "charts": charts(texts),
+    }
+
+
+def _read(name: str) -> str:
+    return (FOLDER / "page" / name).read_text(encoding="utf-8")
 
 
 def _library() -> str:

@@ -175,3 +175,18 @@ def test_no_host_of_an_index_and_no_path_of_a_machine_is_in_the_project() -> Non
             continue
         found = pattern.search(path.read_text(encoding="utf-8"))
         assert not found, f"{name}: {found and found.group()}"
+
+
+def test_every_printed_project_lets_meltano_tell_errors_from_other_lines() -> None:
+    """Without `structured-logging`, it prints all lines of the tap as `[info]`."""
+    paths = [*PAGES, *ROOT.glob("*.yml"), *ROOT.glob("examples/*.yml")]
+    found = [
+        (path, names)
+        for path in paths
+        for names in re.findall(
+            r"^ +capabilities:((?: .+\n)|(?:\n +- .+)+)", path.read_text("utf-8"), re.MULTILINE
+        )
+    ]
+    assert len(found) >= 4
+    for path, names in found:
+        assert "structured-logging" in names, path
