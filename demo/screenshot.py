@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shutil
 import sys
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from demo.__main__ import API, write_demo_costs
 from demo.browser import open_browser
 from demo.pipeline import ROOT, Pipeline
+from sandbox.clock import MOSCOW
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = ROOT / ".demo" / "screenshot"
 UNTIL = date(2025, 9, 30)
+#: When that day is over.
+MIDNIGHT = datetime.combine(UNTIL + timedelta(days=1), time(), MOSCOW)
 WIDTH = 1280
 #: The picture of each language.
 PICTURES = {"en": ROOT / "docs" / "leads.png", "ru": ROOT / "docs" / "ru" / "leads.png"}
@@ -32,7 +35,7 @@ def main() -> int:
         "Tables built with dbt:", write_demo_costs(FOLDER / "costs.csv", UNTIL)
     )
     for language, picture in PICTURES.items():
-        pipeline.write_page(database, language)
+        pipeline.write_page(database, language, loaded_until=MIDNIGHT)
         take(pipeline.page, picture)
         print(picture)
     return 0
