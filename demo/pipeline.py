@@ -172,7 +172,7 @@ def _run(
 ) -> int:
     """Run a command with its output in a file, and return its status.
 
-    Prints one line: the heading, then every few seconds how far the command is.
+    Prints one line: the heading, then every few seconds how far the command is, or a dot.
     """
     print(heading, end="", flush=True)
     with (
@@ -181,11 +181,13 @@ def _run(
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):
-        status = None
+        status, printed = None, ""
         while status is None:
             with suppress(subprocess.TimeoutExpired):
                 status = process.wait(_SECONDS_BETWEEN_SIGNS)
-            print(f" {describe()}", end="", flush=True)
+            text = f" {describe()}"
+            print("." if text == printed else text, end="", flush=True)
+            printed = text
     print()
     return status
 
