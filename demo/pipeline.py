@@ -110,7 +110,7 @@ class Pipeline(NamedTuple):
         if costs:
             environment["CALLTOUCH_COSTS"] = str(costs.resolve())
             models += ["--vars", "{calltouch_costs: calltouch.costs}"]
-        command = [find_program("dbt"), "--no-use-colors", "run", *models]
+        command = [find_program("dbt"), "--no-use-colors", "build", *models]
         if _run(command, environment, log, heading, lambda: _share_done(log)):
             message = f"dbt failed, see {log}"
             raise PipelineError(message)
@@ -122,14 +122,12 @@ class Pipeline(NamedTuple):
         """Write the page of the tables.
 
         Args:
-            database: Where they are.
-            chosen: A language, if not the person's.
-            loaded_until: Before when all leads are loaded, if not what the state says.
+            database: Where the tables are.
+            chosen: The language; by default the person's.
+            loaded_until: Where the leads end; by default what the bookmarks say.
         """
-        if loaded_until is None:
-            sites = self.read_bookmarks().values()
-            bookmarks = [start for starts in sites for start in starts.values()]
-            loaded_until = min(map(datetime.fromisoformat, bookmarks), default=None)
+        bookmarks = [start for sites in self.read_bookmarks().values() for start in sites.values()]
+        loaded_until = loaded_until or min(map(datetime.fromisoformat, bookmarks), default=None)
         with duckdb.connect(database, read_only=True) as connection:
             page = render(connection, chosen or language(), loaded_until=loaded_until)
         self.page.write_text(page, encoding="utf-8")
