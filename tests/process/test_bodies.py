@@ -280,15 +280,11 @@ def test_record_that_is_not_json_is_named_by_its_place_and_not_quoted(
     stream: Stream, tmp_path: Path
 ) -> None:
     """A phone number with a leading zero, in the third record of each answer."""
-
-    def spoil(body: bytes) -> bytes:
-        first, second, third, rest = body.split(b'"siteId":', 3)
-        return b'"siteId":'.join([first, second, third, b'0790512345, "was":' + rest])
-
-    day = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
-    with stream.sandbox(per_day=300) as sandbox:
-        sandbox.faults.append(Fault("raw", apply=spoil))
-        run = stream.run(sandbox, tmp_path, **day)
+    body = b'[{"siteId": 101}, {"siteId": 101}, {"siteId": 101, "phone": 0790512345}]'
+    hour = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
+    with stream.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=body))
+        run = stream.run(sandbox, tmp_path, **hour)
     assert run.returncode == 1
     assert re.search(r"\(record 3(, byte \d+)?\)", last_error(run)), run.stderr
     assert "0790512345" not in run.stderr

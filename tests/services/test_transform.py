@@ -370,7 +370,10 @@ def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> Non
         build(tmp_path, "--target", "duckdb", "--vars", json.dumps(variables), **environment)
         return duckdb.connect(database, read_only=True)
 
-    with built("anonymous", calltouch_personal_data=False) as database:
+    since = date(2024, 2, 9)
+    with built(
+        "anonymous", calltouch_personal_data=False, calltouch_new_since=since.isoformat()
+    ) as database:
         shown = {
             "calltouch__leads": "phone, email, name, first_comment",
             "calltouch__people": "phone, email, name",
@@ -385,17 +388,29 @@ def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> Non
         assert database.execute("select count(*) from calltouch__people").fetchall() == [(people,)]
         sent = database.execute("select count(*) from calltouch__yandex_orders").fetchall()
         assert sent == [(sum(bool(lead.yandex_id) for lead in leads),)]
+        # Of each day, calls and conversions are sent once.
+        count_files(database, marts.metrica_calls(leads, since, TODAY), "metrica_calls")
+        count_files(database, marts.metrica_conversions(leads, since, TODAY), "metrica_conversions")
 
     folder = tmp_path / "hashed"
     folder.mkdir()
     hash_and_leave_out(tmp_path / "files", folder)
     environment["CALLTOUCH_JSONL"] = str(folder)
-    with built("hashed") as database:
+    variables = {"metrica_days": 3, "orders_days": 2, "metrica_leads": "unique_target"}
+    with built(
+        "hashed", **{f"calltouch_{name}": value for name, value in variables.items()}
+    ) as database:
         found = database.execute("select distinct phone, email from calltouch__leads").fetchall()
         assert found == [(None, None)]
         assert database.execute("select count(*) from calltouch__people").fetchall() == [(people,)]
-        found = database.execute("select phones_md5 from calltouch__yandex_orders").fetchall()
-        assert Counter(found) == Counter((row[5],) for row in marts.yandex_orders(leads))
+        sent = database.execute("select phones_md5 from calltouch__yandex_orders").fetchall()
+        recent = [lead for lead in leads if lead.day >= date(2024, 2, 9)]
+        wanted = Counter(row[5] for row in marts.yandex_orders(recent) if row[5])
+        assert Counter(number for (number,) in sent if number) == wanted
+        first = date(2024, 2, 8)
+        for lead in leads:
+            lead.target = lead.unique_target
+        count_files(database, marts.metrica_conversions(leads, first, TODAY), "metrica_conversions")
         # Never 0 where a part was not loaded.
         for model, columns in {
             "calltouch__leads where lead_type = 'call'": "has_orders_loaded, orders, revenue",
@@ -411,6 +426,15 @@ def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> Non
         counted = "select sum(request_orders) from calltouch__leads_by_day"
         found = database.execute(counted).fetchall()
         assert found == [(len(orders_in(journals.requests)),)]
+
+
+def count_files(database: duckdb.DuckDBPyConnection, rows: Rows, name: str) -> None:
+    """Compare the lines of a file for Metrica by visitor and time."""
+    query = f'select "ClientId", "DateTime" from calltouch__{name}'
+    times = {"metrica_calls": 1, "metrica_conversions": 2}
+    wanted = Counter((row[0], row[times[name]]) for row in rows)
+    assert wanted
+    assert Counter(database.execute(query).fetchall()) == wanted
 
 
 def hash_and_leave_out(source: Path, folder: Path) -> None:
@@ -860,12 +884,12 @@ def check_files_for_yandex(leads: list[Lead], check: Check) -> None:
         '"ClientId", "DateTime", "StaticCall", "Price", "Currency", "PhoneNumber", '
         '"TalkDuration", "HoldDuration", "CallMissed", "FirstTimeCaller", "Tag", "URL", '
         '"CallTrackerURL"',
-        marts.metrica_calls(leads, TODAY),
+        marts.metrica_calls(leads, FIRST, TODAY),
     )
     check(
         "calltouch__metrica_conversions",
         '"ClientId", "Target", "DateTime", "Price", "Currency"',
-        marts.metrica_conversions(leads, TODAY),
+        marts.metrica_conversions(leads, FIRST, TODAY),
     )
     orders = marts.yandex_orders(leads)
     # The vendor's own hashes of its samples.
@@ -882,8 +906,8 @@ def check_files_for_yandex(leads: list[Lead], check: Check) -> None:
 def check_csv(folder: Path, leads: list[Lead]) -> None:
     """Check the files as Yandex gets them."""
     rows = {
-        "metrica_calls": marts.metrica_calls(leads, TODAY),
-        "metrica_conversions": marts.metrica_conversions(leads, TODAY),
+        "metrica_calls": marts.metrica_calls(leads, FIRST, TODAY),
+        "metrica_conversions": marts.metrica_conversions(leads, FIRST, TODAY),
         "yandex_orders": marts.yandex_orders(leads),
     }
     for name, first_line in FILES.items():

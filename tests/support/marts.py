@@ -302,8 +302,8 @@ def cost_by_place(leads: Sequence[Lead], costs: Iterable[Cost]) -> dict[tuple[An
     return shares
 
 
-def metrica_calls(leads: Sequence[Lead], today: date) -> list[tuple[Any, ...]]:
-    """Return the rows of the file of calls."""
+def metrica_calls(leads: Sequence[Lead], first: date, today: date) -> list[tuple[Any, ...]]:
+    """Return the rows of the file of calls, from the first day to the one before today."""
     firsts = {
         next((lead.key for lead in person if lead.kind == "call"), None)
         for person in people_of(leads)
@@ -324,12 +324,12 @@ def metrica_calls(leads: Sequence[Lead], today: date) -> list[tuple[Any, ...]]:
             None,
         )
         for lead in leads
-        if lead.kind == "call" and lead.answered is not None and _is_for_metrica(lead, today)
+        if lead.kind == "call" and lead.answered is not None and _is_for_metrica(lead, first, today)
     ]
 
 
-def metrica_conversions(leads: Sequence[Lead], today: date) -> list[tuple[Any, ...]]:
-    """Return the rows of the file of conversions."""
+def metrica_conversions(leads: Sequence[Lead], first: date, today: date) -> list[tuple[Any, ...]]:
+    """Return the rows of the file of conversions, from the first day to the one before today."""
     return [
         (
             lead.yandex_id,
@@ -338,7 +338,7 @@ def metrica_conversions(leads: Sequence[Lead], today: date) -> list[tuple[Any, .
             *_price(lead),
         )
         for lead in leads
-        if lead.target and _is_for_metrica(lead, today)
+        if lead.target and _is_for_metrica(lead, first, today)
     ]
 
 
@@ -364,8 +364,8 @@ def _price(lead: Lead) -> tuple[Decimal | None, str | None]:
     return (lead.revenue, "RUB") if lead.orders else (None, None)
 
 
-def _is_for_metrica(lead: Lead, today: date) -> bool:
-    return bool(lead.yandex_id) and today - timedelta(days=21) <= lead.day < today
+def _is_for_metrica(lead: Lead, first: date, today: date) -> bool:
+    return bool(lead.yandex_id) and first <= lead.day < today
 
 
 def phone(text: str) -> str | None:
