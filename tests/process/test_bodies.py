@@ -281,7 +281,7 @@ def test_record_that_is_not_json_is_named_by_its_place_and_not_quoted(
 ) -> None:
     """A phone number with a leading zero, in the third record of each answer."""
     body = b'[{"siteId": 101}, {"siteId": 101}, {"siteId": 101, "phone": 0790512345}]'
-    hour = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
+    hour: dict[str, Any] = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
     with stream.sandbox() as sandbox:
         sandbox.faults.append(Fault("body", body=body))
         run = stream.run(sandbox, tmp_path, **hour)
