@@ -116,10 +116,18 @@ class Pipeline(NamedTuple):
             raise PipelineError(message)
         return database
 
-    def write_page(self, database: Path, chosen: str = "") -> None:
-        """Write the page of the tables, in a language or in the person's."""
+    def write_page(
+        self, database: Path, chosen: str = "", loaded_until: datetime | None = None
+    ) -> None:
+        """Write the page of the tables.
+
+        Args:
+            database: Where the tables are.
+            chosen: The language; by default the person's.
+            loaded_until: Where the leads end; by default what the bookmarks say.
+        """
         bookmarks = [start for sites in self.read_bookmarks().values() for start in sites.values()]
-        loaded_until = min(map(datetime.fromisoformat, bookmarks), default=None)
+        loaded_until = loaded_until or min(map(datetime.fromisoformat, bookmarks), default=None)
         with duckdb.connect(database, read_only=True) as connection:
             page = render(connection, chosen or language(), loaded_until=loaded_until)
         self.page.write_text(page, encoding="utf-8")
@@ -164,7 +172,7 @@ def _run(
 ) -> int:
     """Run a command with its output in a file, and return its status.
 
-    Prints one line: the heading, then every few seconds how far the command is.
+    Prints one line: the heading, then every few seconds how far the command is, or a dot.
     """
     print(heading, end="", flush=True)
     with (
@@ -173,11 +181,13 @@ def _run(
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):
-        status = None
+        status, printed = None, ""
         while status is None:
             with suppress(subprocess.TimeoutExpired):
                 status = process.wait(_SECONDS_BETWEEN_SIGNS)
-            print(f" {describe()}", end="", flush=True)
+            text = f" {describe()}"
+            print("." if text == printed else text, end="", flush=True)
+            printed = text
     print()
     return status
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from demo.__main__ import API, write_demo_costs
 from demo.browser import open_browser
 from demo.pipeline import ROOT, Pipeline
+from sandbox.clock import MOSCOW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,22 +33,27 @@ def main() -> int:
         "Tables built with dbt:", write_demo_costs(FOLDER / "costs.csv", UNTIL)
     )
     for language, picture in PICTURES.items():
-        pipeline.write_page(database, language)
+        midnight = datetime.combine(UNTIL + timedelta(days=1), time.min, MOSCOW)
+        pipeline.write_page(database, language, midnight)
         take(pipeline.page, picture)
         print(picture)
     return 0
 
 
 def take(page: Path, picture: Path) -> None:
-    """Take a picture of a page down to the end of the table of sources."""
+    """Take a picture of a page down to the end of the table of channels."""
     with open_browser() as browser:
         tab = browser.new_page(viewport={"width": WIDTH, "height": WIDTH})
         tab.goto(page.as_uri())
         tab.wait_for_selector("[data-drawn]")
         end = tab.eval_on_selector(
-            "#sources", "table => table.parentElement.offsetTop + table.parentElement.offsetHeight"
+            "#channels-card", "card => card.getBoundingClientRect().bottom + scrollY"
         )
-        tab.screenshot(path=picture, clip={"x": 0, "y": 0, "width": WIDTH, "height": end + 14})
+        tab.screenshot(
+            path=picture,
+            clip={"x": 0, "y": 0, "width": WIDTH, "height": end + 14},
+            full_page=True,
+        )
 
 
 if __name__ == "__main__":

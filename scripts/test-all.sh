@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the matrix of .github/workflows/ci.yml as far as this machine has the Python versions of the
-# classifiers: the oldest and the newest dependencies, then all tests with the pinned ones.
+# Runs, with each Python version of the classifiers that this machine has: the tests that need no
+# service with the oldest and the newest dependencies, then all tests with the pinned ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export UV=${UV:-uv}

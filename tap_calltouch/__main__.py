@@ -1,24 +1,15 @@
-"""The command line: errors that a user can act on are one sentence, not a traceback."""
+"""The entry of the program, which ends quietly at a signal from its first import on."""
 
 from __future__ import annotations
 
-import gc
 import os
+import signal
 import sys
+import warnings
+from typing import TYPE_CHECKING
 
-gc.disable()  # what imports make stays: to look for garbage in it takes a quarter of the start
-
-from singer_sdk.exceptions import (  # noqa: E402
-    ConfigValidationError,
-    FatalAPIError,
-)
-
-from tap_calltouch.config.files import InputError  # noqa: E402
-from tap_calltouch.output.messages import OutputError  # noqa: E402
-from tap_calltouch.tap import TapCalltouch  # noqa: E402
-
-gc.freeze()
-gc.enable()
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def main() -> None:
@@ -27,35 +18,25 @@ def main() -> None:
     Exit codes: 0 if everything asked for was written, 1 on an error or if nobody reads the
     output, 128 and the signal's number if a signal ended it.
     """
-    try:
-        _run()
-    except BrokenPipeError:
-        _discard_output()  # nobody reads it
-        sys.exit(1)
-    except (ConfigValidationError, FatalAPIError, InputError, OutputError) as error:
-        TapCalltouch.logger.error("%s", error)
-        sys.exit(1)
-    except OSError as error:
-        # Of what the SDK prints, and of the files of BATCH.
-        _discard_output()
-        place = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
-        TapCalltouch.logger.error("%s: %s.", place, error.strerror or error)
-        sys.exit(1)
+    # Until there is a tap, which ends its output first, and after it.
+    _end_at_signals()
+    if sys.warnoptions:
+        warnings.simplefilter("default")  # a warning of a library is no error of the tap
+    from tap_calltouch.cli import run  # noqa: PLC0415 - most of the start
 
-
-def _run() -> None:
-    if sys.stdout is None:
-        msg = "Standard output cannot be written to: it is closed."
-        raise OutputError(msg)
     try:
-        TapCalltouch.cli()
+        run()
     finally:
-        sys.stdout.flush()
+        _end_at_signals()
 
 
-def _discard_output() -> None:
-    """Keep the interpreter from writing once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _end_at_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

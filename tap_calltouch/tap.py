@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -38,9 +39,37 @@ from tap_calltouch.redaction import redact_logs
 from tap_calltouch.streams import STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tap_calltouch.journal import JournalStream
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Hold signals back while the SDK sets handlers of its own, which need a whole tap.
+
+    If there will be none, the handlers of before are set again.
+    """
+    if not _is_main_thread() or not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    except BaseException:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class TapCalltouch(Tap):
@@ -69,19 +98,22 @@ class TapCalltouch(Tap):
         )
         if catalog is not None and not isinstance(catalog, Catalog):
             catalog = check_catalog(read_objects(catalog, "catalog"))
-        super().__init__(
-            config=self._prepare_config(
-                read_objects(config, "config"), environment=parse_env_config, strict=validate_config
-            ),
-            catalog=catalog,
-            state=own_state,
-            validate_config=validate_config,
-            **options,
-        )
-        if threading.current_thread() is threading.main_thread():
-            # The SDK would write STATE into the middle of a RECORD, and exit with 0.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self.message_writer.terminate)
+        with _held_signals():
+            super().__init__(
+                config=self._prepare_config(
+                    read_objects(config, "config"),
+                    environment=parse_env_config,
+                    strict=validate_config,
+                ),
+                catalog=catalog,
+                state=own_state,
+                validate_config=validate_config,
+                **options,
+            )
+            if _is_main_thread():
+                # The SDK would write STATE into the middle of a RECORD, and exit with 0.
+                for number in _SIGNALS:
+                    signal.signal(number, self.message_writer.terminate)
 
     def _prepare_config(
         self, config: dict[str, Any], *, environment: bool, strict: bool

@@ -83,7 +83,9 @@ def _days(texts: Mapping[str, str]) -> Any:
 
 
 def _hour_axis() -> alt.Axis:
-    return alt.Axis(title=None, labelAngle=0, values=[*range(0, 24, 3)], domain=False)
+    return alt.Axis(
+        title=None, labelAngle=0, labelOverlap=False, values=[*range(0, 24, 3)], domain=False
+    )
 
 
 def _heat(texts: Mapping[str, str]) -> alt.Color:

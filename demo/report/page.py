@@ -27,7 +27,7 @@ LOCALES: dict[str, tuple[Literal["en-US", "ru-RU"], Literal["en-GB", "ru-RU"]]] 
     "ru": ("ru-RU", "ru-RU"),
 }
 #: One module in the page, so each file may use what those before it define.
-SCRIPTS = ("format", "leads", "choice", "numbers", "tables", "charts", "page")
+SCRIPTS = ("format", "leads", "choice", "numbers", "tables", "charts", "tiles", "page")
 
 
 def language(environment: Mapping[str, str] = os.environ) -> str:

@@ -345,7 +345,10 @@ def _problems_of_storage(storage: Config) -> Iterator[str]:
         from fsspec import get_filesystem_class  # noqa: PLC0415 - slow, and seldom needed
         from fsspec.utils import get_protocol  # noqa: PLC0415
 
+        protocol = get_protocol(root)
+        if protocol == "memory":  # gone when the tap ends, before anybody reads it
+            yield "Setting `batch_config.storage.root` must be a place that the target can read."
         try:
-            get_filesystem_class(get_protocol(root))
+            get_filesystem_class(protocol)
         except (ImportError, ValueError) as error:
             yield f"Setting `batch_config.storage.root` cannot be used: {error}."

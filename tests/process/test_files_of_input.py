@@ -392,3 +392,17 @@ def test_file_of_variables_in_another_encoding_is_one_sentence(tmp_path: Path) -
     path.write_text("TAP_CALLTOUCH_SUBJECT=Заявка", encoding="cp1251")
     line = only_error(run("--config", "ENV", folder=tmp_path))
     assert f"The file {path} is not text in UTF-8." in line
+
+
+def test_full_folder_of_batch_files_is_named_and_nothing_half_is_left(tmp_path: Path) -> None:
+    """A file of 2 KB is as large as any may be, so each is too large while it is written."""
+    folder = tmp_path / "batches"
+    batches = {"encoding": {"format": "jsonl"}, "storage": {"root": folder.as_uri()}}
+    with REQUESTS.sandbox(per_day=50) as sandbox:
+        config = config_for(sandbox, batch_config=batches)
+        (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        found = run("--config", "config.json", folder=tmp_path, line='ulimit -f 4; exec "$@"')
+    sentence = f"Stream requests: cannot write to {folder.as_uri()}: File too large."
+    assert only_error(found).endswith(sentence)
+    assert not [*folder.iterdir()]
+    assert b'"BATCH"' not in found.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,110 @@ def test_newcomer_gets_one_sentence(tmp_path: Path, config: dict[str, Any], sent
     assert any(sentence in line for line in errors)
     wrong = 1 if config else 2  # token and date
     assert len(errors) == wrong + 1  # the SDK adds "Config validation failed"
+
+
+# What the SDK does before there is a tap.
+
+SCRIPT = Path(sys.executable).with_name("tap-calltouch")
+
+
+def run_script(
+    *arguments: str, code: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program, or a line of Python with its arguments."""
+    own = {name: value for name, value in os.environ.items() if not name.endswith("LOGLEVEL")}
+    return subprocess.run(
+        [*([str(SCRIPT)] if code is None else [sys.executable, "-c", code]), *arguments],
+        env={**own, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "is_debug", "is_told"),
+    [
+        pytest.param("trace", False, True, id="trace"),
+        pytest.param("15", False, True, id="15"),
+        pytest.param("9" * 30, False, True, id="many digits"),
+        pytest.param("", False, False, id="empty"),
+        pytest.param(" ", False, False, id="blank"),
+        pytest.param("10", True, False, id="10"),
+        pytest.param(" Debug ", True, False, id="debug with blanks"),
+        pytest.param("warn", False, False, id="another name"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_CALLTOUCH_LOGLEVEL"])
+@pytest.mark.parametrize("option", ["--discover", "--about"])
+def test_any_level_of_the_log_is_taken_or_told(
+    option: str, variable: str, level: str, *, is_debug: bool, is_told: bool
+) -> None:
+    found = run_script(option, **{variable: level})
+    assert found.returncode == 0, found.stderr
+    assert found.stdout
+    sentence = f"{variable} names no level of the log; it is ignored. Levels are DEBUG, INFO, "
+    assert (sentence in found.stderr) == is_told
+    if option == "--discover":
+        assert ("| DEBUG " in found.stderr) == is_debug
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("a: [b", "while parsing a flow sequence", id="no YAML"),
+        pytest.param("", "", id="empty"),
+        pytest.param("5", "", id="a number"),
+        pytest.param(
+            "{version: 1, handlers: {f: {class: logging.FileHandler, filename: /dev/null/x}}}",
+            "Unable to configure handler 'f'.",
+            id="a handler that cannot open its file",
+        ),
+        pytest.param(None, "Is a directory", id="a folder"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--discover", "--about"])
+def test_a_broken_configuration_of_the_log_is_one_sentence(
+    option: str, text: str | None, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.yml"
+    if text is None:
+        path.mkdir()
+    else:
+        path.write_text(text, encoding="utf-8")
+    found = run_script(option, SINGER_SDK_LOG_CONFIG=str(path))
+    assert (found.returncode, found.stdout) == (1, "")
+    (line,) = found.stderr.splitlines()
+    assert line.startswith("The log cannot be set up by the file that SINGER_SDK_LOG_CONFIG names:")
+    assert reason in line
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp866"])
+@pytest.mark.parametrize("arguments", [["--about"], ["--about", "--format", "markdown"]])
+def test_about_is_printed_in_any_encoding(encoding: str, arguments: list[str]) -> None:
+    found = run_script(*arguments, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert found.returncode == 0, found.stderr
+    assert "Traceback" not in found.stderr
+    assert "site_ids" in found.stdout
+    assert ("\\u0437" in found.stdout) == (encoding != "cp866")
+
+
+# What the SDK does on a Python near its end of life, as 3.10 is.
+OLD_PYTHON = """
+import warnings
+import singer_sdk.plugin_base
+singer_sdk.plugin_base.warn_python_eol = lambda: warnings.warn("near its end", FutureWarning)
+from tap_calltouch.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("code", [None, OLD_PYTHON], ids=["this Python", "an old Python"])
+def test_warnings_of_libraries_are_no_errors_of_the_tap(code: str | None) -> None:
+    found = run_script("--discover", code=code, PYTHONWARNINGS="error")
+    assert found.returncode == 0, found.stderr
+    assert '"streams"' in found.stdout
+    assert ("near its end" in found.stderr) == bool(code)

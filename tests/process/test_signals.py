@@ -6,23 +6,26 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from datetime import date
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Journal, Sandbox
+from tap_calltouch.config.files import InputError
+from tap_calltouch.tap import TapCalltouch
 from tests.support.repetitions import times
 from tests.support.streams import STREAMS
 from tests.support.tap import FLAGS, TOKEN, config_for, run_tap, start_script, start_tap
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from tests.support.streams import Stream
     from tests.support.tap_process import ForkedTap
@@ -252,3 +255,105 @@ def test_killed_after_a_window_both_runs_make_the_whole_journals(
             for key in stream.keys(stream.records(sandbox))
         )
     assert keys([*messages, *second.messages]) == expected  # each once
+
+
+# Before there is a tap.
+
+# When a module is looked for the first time, the process gets a signal.
+INTERRUPTED = """
+import os, signal, sys
+def hook(event, arguments):
+    if event == "import" and arguments[0] == MODULE:
+        os.kill(os.getpid(), getattr(signal, SIGNAL))
+sys.addaudithook(hook)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param("tap_calltouch.cli", id="the first import"),
+        "singer_sdk",
+        "requests",
+        "msgspec",
+        "tap_calltouch.tap",
+        "tap_calltouch.streams",
+        pytest.param("dotenv.main", id="one of a library"),
+    ],
+)
+@pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize("option", ["--about", "--discover"])
+def test_signal_while_the_program_is_imported_ends_it_quietly(
+    module: str, name: str, exit_code: int, option: str, tmp_path: Path
+) -> None:
+    code = INTERRUPTED.replace("MODULE", repr(module)).replace("SIGNAL", repr(name))
+    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
+    run = subprocess.run(
+        [Path(sys.executable).with_name("tap-calltouch"), option],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (exit_code, b"", b"")
+
+
+# What happens while a tap is made: a line of the log stands for each.
+MAKING = """
+import logging, os, signal
+from tap_calltouch.__main__ import main
+class Handler(logging.Handler):
+    def emit(self, record):
+        if PART in record.getMessage():
+            os.kill(os.getpid(), getattr(signal, SIGNAL))
+logging.getLogger("tap-calltouch").addHandler(Handler())
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param("Meltano SDK", id="before the tap"),
+        pytest.param("Skipping parse", id="before the SDK's handlers"),
+        pytest.param("No calls are loaded", id="after the SDK's handlers"),
+    ],
+)
+def test_signal_while_the_tap_is_made_ends_it_quietly(
+    name: str, exit_code: int, part: str, tmp_path: Path
+) -> None:
+    config = {"api_token": "x", "start_date": "2024-01-01", "api_url": "http://127.0.0.1:1"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    code = MAKING.replace("PART", repr(part)).replace("SIGNAL", repr(name))
+    run = subprocess.run(
+        [sys.executable, "-c", code, "--config", str(path)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (run.returncode, run.stdout) == (exit_code, b"")
+    assert b"Traceback" not in run.stderr
+    assert b"Gracefully" not in run.stderr
+
+
+def test_who_imports_the_tap_keeps_the_handlers_of_signals() -> None:
+    code = (
+        "import signal; before = [signal.getsignal(n) for n in (2, 15)];"
+        "import tap_calltouch.__main__, tap_calltouch.cli;"
+        "assert before == [signal.getsignal(n) for n in (2, 15)]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_tap_that_cannot_be_made_leaves_the_handlers_of_signals() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(InputError):
+        TapCalltouch(
+            config={"api_token": "x", "start_date": "2024-01-01", "stream_maps": {"x": None}}
+        )
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -184,7 +184,7 @@ def test_third_journal_needs_a_table_and_a_schema_only(
         (asked["bindTo"], asked["title"], asked["limit"]) == ("deal", "Сделка", "4")
         for asked in api.asked
     )
-    assert "please report them: note (string)" in caplog.text
+    assert "(please report them): note (string)" in caplog.text
 
 
 @pytest.mark.usefixtures("third")

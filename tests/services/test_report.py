@@ -975,6 +975,23 @@ def test_orders_of_calls_that_are_not_loaded_are_not_0(
         assert tab.is_hidden("#partial")
 
 
+def test_a_project_without_calls_has_a_page_of_requests(
+    browser: Browser, database: Path, changed: Callable[..., Path]
+) -> None:
+    page = changed(
+        "DROP TABLE calltouch__missed_calls",
+        "DELETE FROM calltouch__leads WHERE lead_type = 'call'",
+    )
+    text = "SELECT count(*) FROM calltouch__leads WHERE lead_type = 'request'"
+    (requests,) = query(database, text)
+    with opened(browser, page, address="#period=all") as tab:
+        assert tile(tab, "leads") == requests[0]
+        assert tab.inner_text("#total-missed .value") == "–"
+        assert tab.inner_text("#calls-note") == "No calls in this selection."
+        assert tab.is_hidden("#calls")
+        assert tab.is_hidden("#calls-figures")
+
+
 def test_visits_and_ads_that_are_not_loaded_say_how_to_load_them(
     browser: Browser, page: Path, changed: Callable[..., Path]
 ) -> None:

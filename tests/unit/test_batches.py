@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType, SimpleNamespace
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlparse
 
 import pytest
 from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
-from singer_sdk.helpers._batch import BatchConfig
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
+from singer_sdk.sinks import BatchSink
+from singer_sdk.target_base import Target
 
 from tap_calltouch.output.batches import write_files
 from tests.support.decoded import SCHEMA_OF, builtins, lifelike, structs
@@ -20,7 +24,7 @@ from tests.support.decoded import SCHEMA_OF, builtins, lifelike, structs
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of POSIX")
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 Json = dict[str, Any]
 
@@ -120,37 +124,157 @@ def test_files_are_no_larger_than_the_sdks(stream: str, tmp_path: Path) -> None:
     assert ours.stat().st_size <= path_of(url).stat().st_size
 
 
-# Parquet, which the SDK writes.
+# Files are what their manifest says.
+
+PACKINGS = [
+    pytest.param({"compression": "gzip"}, ".json.gz", id="gzip"),
+    pytest.param({"compression": "none"}, ".json", id="none"),
+    pytest.param({"compression": None}, ".json", id="null"),
+    pytest.param({}, ".json", id="not set"),
+]
+
+
+class Reader(Target):
+    """A target of the SDK that keeps what it reads."""
+
+    name = "reader"
+
+    class Sink(BatchSink):
+        """Keeps records."""
+
+        rows: ClassVar[list[Json]] = []
+
+        def process_batch(self, context: Json) -> None:
+            self.rows.extend(context["records"])
+
+    default_sink_class = Sink
+
+
+@pytest.mark.parametrize(("packing", "ending"), PACKINGS)
+def test_targets_of_the_sdk_read_files_as_the_manifest_says(
+    packing: Json, ending: str, tmp_path: Path
+) -> None:
+    records = [{"id": number, "text": "ё"} for number in range(3)]
+    config = batch_config(tmp_path, 10)
+    config.encoding = BaseBatchFileEncoding.from_dict({"format": "jsonl", **packing})
+    (manifest,) = write_files(iter(records), config, "tap-calltouch", "requests")
+    assert manifest[0].endswith(f"-1{ending}")
+    properties = {"id": {"type": "integer"}, "text": {"type": "string"}}
+    schema = {"type": "object", "properties": properties}
+    encoding = {"format": "jsonl", **packing}
+    messages: list[Json] = [
+        {"type": "SCHEMA", "stream": "requests", "schema": schema, "key_properties": ["id"]},
+        {"type": "BATCH", "stream": "requests", "encoding": encoding, "manifest": manifest},
+    ]
+    Reader.Sink.rows.clear()
+    Reader(config={}).listen(io.StringIO("".join(json.dumps(item) + "\n" for item in messages)))
+    assert Reader.Sink.rows == records
+
+
+@pytest.mark.parametrize("folder", ["с пробелом", "a%20b", "a#b?c", "a/b"])
+def test_folders_of_any_name_are_made(folder: str, tmp_path: Path) -> None:
+    config = batch_config(tmp_path, 10)
+    config.storage = StorageTarget(str(tmp_path / folder))
+    ((url,),) = write_files(iter([{"id": 1}]), config, "tap-calltouch", "requests")
+    assert read(path_of(url)) == [{"id": 1}]
+    assert path_of(url).parent == tmp_path / folder
+
+
+def test_nothing_of_a_file_is_left_if_its_records_break_off(tmp_path: Path) -> None:
+    def records() -> Iterator[Json]:
+        yield {"id": 1}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(records(), batch_config(tmp_path, 10))  # type: ignore[arg-type]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_unfinished_file_has_a_name_that_no_pattern_finds(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    def records() -> Iterator[Json]:
+        yield {"id": 1}
+        names.extend(path.name for path in tmp_path.iterdir())
+
+    (path,) = write(records(), batch_config(tmp_path, 10))  # type: ignore[arg-type]
+    assert names == [f".{path.name}.part"]
+
+
+@pytest.mark.parametrize(
+    ("root", "sentence"),
+    [
+        ("file:///dev/null/x", "cannot write to file:///dev/null/x: Not a directory."),
+        (
+            "ftp://user:secret@127.0.0.1:1/x",
+            "cannot write to ftp://127.0.0.1:1/x: Connection refused.",
+        ),
+        ("https://127.0.0.1/x", "(ImportError). Check `batch_config.storage`."),
+    ],
+)
+def test_storage_that_cannot_be_written_to_is_named_without_its_password(
+    root: str, sentence: str, tmp_path: Path
+) -> None:
+    config = batch_config(tmp_path, 10)
+    config.storage = StorageTarget(root)
+    with pytest.raises(FatalAPIError) as raised:
+        write([{"id": 1}], config)
+    assert str(raised.value).startswith("Stream requests: cannot write to ")
+    assert str(raised.value).endswith(sentence)
+    assert "secret" not in str(raised.value)
+
+
+# Parquet, whose library need not be installed.
 
 
 def parquet(
-    records: list[Json], folder: Path, monkeypatch: pytest.MonkeyPatch, *, fail: bool
-) -> Any:
-    """Return what the SDK gets to write as Parquet, whose library need not be installed."""
+    records: list[Json],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    fail: bool = False,
+    compression: str | None = None,
+) -> tuple[list[Path], Any]:
+    """Return the paths of files, and what pyarrow gets to write into them and how."""
+    found: list[Any] = []
 
-    class Recorder:
-        def __init__(self, *_: object) -> None:
-            pass
+    def from_pylist(rows: list[Json]) -> list[Json]:
+        if fail:
+            msg = "Could not convert '+79990000000' with type str"
+            raise ValueError(msg)
+        return rows
 
-        def get_batches(self, rows: Iterable[Json]) -> Iterator[list[Json]]:
-            yield [*rows]
-            if fail:
-                msg = "Could not convert '+79990000000' with type str"
-                raise ValueError(msg)
+    def write_table(table: list[Json], file: IO[bytes], *, compression: str) -> None:
+        found.append((table, compression))
+        file.write(b"PAR1")
 
-    monkeypatch.setattr("tap_calltouch.output.batches.Batcher", Recorder)
+    pyarrow: Any = ModuleType("pyarrow")
+    pyarrow.Table = SimpleNamespace(from_pylist=from_pylist)
+    pyarrow.parquet = SimpleNamespace(write_table=write_table)
+    monkeypatch.setitem(sys.modules, "pyarrow", pyarrow)
     config = batch_config(folder, 10)
-    config.encoding.format = "parquet"
-    return [*write_files(iter(records), config, "tap-calltouch", "requests")]
+    config.encoding = BaseBatchFileEncoding("parquet", compression)
+    return write(records, config), found
 
 
 def test_objects_without_keys_are_null_in_parquet_which_has_no_type_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = {"id": 1, "attrs": {}, "session": {"attrs": {}, "ip": ""}, "orders": [{}, [], 0]}
-    ((found,),) = parquet([record], tmp_path, monkeypatch, fail=False)
+    _, (((found,), _),) = parquet([record], tmp_path, monkeypatch)
     expected = {"attrs": None, "ip": ""}
     assert found == {"id": 1, "attrs": None, "session": expected, "orders": [None, [], 0]}
+
+
+@pytest.mark.parametrize(
+    ("compression", "codec"), [("gzip", "gzip"), ("none", "none"), (None, "snappy")]
+)
+def test_parquet_is_packed_within_so_its_name_says_nothing_of_it(
+    compression: str | None, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,), ((_, found),) = parquet([{}], tmp_path, monkeypatch, compression=compression)
+    assert (path.suffixes[-1], found) == (".parquet", codec)
+    assert path.read_bytes() == b"PAR1"
 
 
 def test_what_parquet_cannot_hold_is_one_sentence_without_values(
@@ -162,3 +286,4 @@ def test_what_parquet_cannot_hold_is_one_sentence_without_values(
         "Stream requests: records cannot be written as Parquet (ValueError), which has one type "
         "in a column. Check `stream_maps` and the catalog."
     )
+    assert not [*tmp_path.iterdir()]

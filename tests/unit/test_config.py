@@ -614,6 +614,10 @@ def test_half_a_batch_config_is_one_sentence_that_names_the_rest(
             {"encoding": JSONL, "storage": {"root": "nope://somewhere"}},
             "`batch_config.storage.root` cannot be used: Protocol not known: nope",
         ),
+        (
+            {"encoding": JSONL, "storage": {"root": "memory://x"}},
+            "`batch_config.storage.root` must be a place that the target can read",
+        ),
     ],
 )
 def test_a_mistake_in_a_batch_config_is_one_sentence(batch_config: object, part: str) -> None:

@@ -93,7 +93,8 @@
 {% macro loaded_files(lead) -%}
     {%- set files = [] -%}
     {%- set patterns = [] -%}
-    {%- for name in [lead ~ 's*.jsonl', '*--' ~ lead ~ 's-*.json.gz', '*/*--' ~ lead ~ 's-*.json.gz'] -%}
+    {%- set batches = '*--' ~ lead ~ 's-*.json' -%}
+    {%- for name in [lead ~ 's*.jsonl', batches, batches ~ '.gz', '*/' ~ batches, '*/' ~ batches ~ '.gz'] -%}
         {%- do patterns.append(env_var('CALLTOUCH_JSONL') ~ '/' ~ name) -%}
     {%- endfor -%}
     {%- if execute -%}

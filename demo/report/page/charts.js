@@ -10,7 +10,11 @@ const largest = (rows, value = leadsOf) =>
 
 // Days after the last whole one are not finished: they have no mean, and are in no sum.
 function dayRows({ first, from, to }) {
-  const counts = sumsBy(leads.filter((lead) => passes(lead)), (lead) => lead.day, ["calls", "requests"]);
+  const counts = sumsBy(
+    leads.filter((lead) => passes(lead)),
+    (lead) => lead.day,
+    ["calls", "requests"],
+  );
   const count = (day, name) => counts.get(day)?.[name] ?? 0;
   const mean = (day, name) => {
     if (day - (MEAN_DAYS - 1) * DAY < first) return null;
@@ -31,7 +35,8 @@ function dayRows({ first, from, to }) {
   const rows = [];
   for (let day = from; day <= to; day += DAY) rows.push(row(day, false));
   if (to === last) {
-    for (const day of [...counts.keys()].sort((a, b) => a - b)) if (day > last) rows.push(row(day, true));
+    for (const day of [...counts.keys()].sort((a, b) => a - b))
+      if (day > last) rows.push(row(day, true));
   }
   return rows;
 }
@@ -39,7 +44,10 @@ function dayRows({ first, from, to }) {
 function daySentence(rows) {
   const whole = rows.filter((row) => !row.unfinished);
   const most = largest(whole, (row) => row.calls + row.requests);
-  const sentence = fill(texts.days_sentence, { day: most.date, count: formats.whole(most.calls + most.requests) });
+  const sentence = fill(texts.days_sentence, {
+    day: most.date,
+    count: formats.whole(most.calls + most.requests),
+  });
   const unfinished = rows
     .filter((row) => row.unfinished)
     .map((row) =>
@@ -59,7 +67,12 @@ function hourRows(chosen) {
   for (let place = 0; place < 7; place += 1) {
     const weekday = formats.weekday.format(Date.UTC(2024, 0, 1 + place)); // a Monday
     for (let hour = 0; hour < 24; hour += 1) {
-      cells.push({ weekday, number: place, hour, leads: counts.get(`${place}-${hour}`)?.leads ?? 0 });
+      cells.push({
+        weekday,
+        number: place,
+        hour,
+        leads: counts.get(`${place}-${hour}`)?.leads ?? 0,
+      });
     }
   }
   return cells;
@@ -85,7 +98,9 @@ function callRows(chosen) {
 
 function callSentence(rows) {
   const { hour, leads: count } = largest(rows.filter((row) => row.rank === 1));
-  return count ? fill(texts.calls_sentence, { hour, count: formats.whole(count) }) : texts.calls_none_missed;
+  return count
+    ? fill(texts.calls_sentence, { hour, count: formats.whole(count) })
+    : texts.calls_none_missed;
 }
 
 function callsMissing(chosen) {
@@ -119,7 +134,8 @@ function pathSentence(rows) {
   const other = rows.filter((row) => row.firstRank !== row.lastRank);
   const changed = other.reduce((sum, row) => sum + row.leads, 0);
   const all = rows.reduce((sum, row) => sum + row.leads, 0);
-  return `${texts.paths_note} ${fill(texts.paths_sentence, { share: formats.percent(changed / all) })}`;
+  const share = formats.percent(changed / all);
+  return `${texts.paths_note} ${fill(texts.paths_sentence, { share })}`;
 }
 
 function pathsMissing(chosen) {
@@ -130,8 +146,12 @@ function pathsMissing(chosen) {
 // Days up to the newest, of whatever period: the ids come later than the leads.
 function adRows() {
   const newest = parseDay(report.period.newest.slice(0, 10));
-  const rows = leads.filter((lead) => passes(lead) && lead.ad !== null && lead.day > newest - AD_DAYS * DAY);
-  const days = [...sumsBy(rows, (row) => row.day, ["leads", "ad"]).values()].sort((a, b) => a.key - b.key);
+  const rows = leads.filter(
+    (lead) => passes(lead) && lead.ad !== null && lead.day > newest - AD_DAYS * DAY,
+  );
+  const days = [...sumsBy(rows, (row) => row.day, ["leads", "ad"]).values()].sort(
+    (a, b) => a.key - b.key,
+  );
   return days.flatMap(({ key: day, leads: count, ad }) => {
     const bar = { day, date: formats.shortDay.format(day) };
     return [
@@ -164,33 +184,58 @@ function adsMissing() {
 
 // Each chart: its rows, its sentence, what to say where it has no rows, and its table's columns.
 const CHARTS = {
-  days: [dayRows, daySentence, null, [
-    ["day", (row) => row.date],
-    ["calls", (row) => row.calls],
-    ["requests", (row) => row.requests],
-    ["calls_mean", (row) => row.callsMean ?? NaN],
-    ["requests_mean", (row) => row.requestsMean ?? NaN],
-  ]],
-  hours: [hourRows, hourSentence, null, [
-    ["weekday", (row) => row.weekday],
-    ["hour", (row) => row.hour],
-    ["leads", leadsOf],
-  ]],
-  calls: [callRows, callSentence, callsMissing, [
-    ["hour", (row) => row.hour],
-    ["calls_state", (row) => row.state],
-    ["calls", leadsOf],
-  ]],
-  paths: [pathRows, pathSentence, pathsMissing, [
-    ["first", (row) => row.first],
-    ["last", (row) => row.last],
-    ["leads", leadsOf],
-  ]],
-  ads: [adRows, adSentence, adsMissing, [
-    ["day", (row) => row.date],
-    ["ads_state", (row) => row.state],
-    ["leads", leadsOf],
-  ]],
+  days: [
+    dayRows,
+    daySentence,
+    null,
+    [
+      ["day", (row) => row.date],
+      ["calls", (row) => row.calls],
+      ["requests", (row) => row.requests],
+      ["calls_mean", (row) => row.callsMean ?? NaN],
+      ["requests_mean", (row) => row.requestsMean ?? NaN],
+    ],
+  ],
+  hours: [
+    hourRows,
+    hourSentence,
+    null,
+    [
+      ["weekday", (row) => row.weekday],
+      ["hour", (row) => row.hour],
+      ["leads", leadsOf],
+    ],
+  ],
+  calls: [
+    callRows,
+    callSentence,
+    callsMissing,
+    [
+      ["hour", (row) => row.hour],
+      ["calls_state", (row) => row.state],
+      ["calls", leadsOf],
+    ],
+  ],
+  paths: [
+    pathRows,
+    pathSentence,
+    pathsMissing,
+    [
+      ["first", (row) => row.first],
+      ["last", (row) => row.last],
+      ["leads", leadsOf],
+    ],
+  ],
+  ads: [
+    adRows,
+    adSentence,
+    adsMissing,
+    [
+      ["day", (row) => row.date],
+      ["ads_state", (row) => row.state],
+      ["leads", leadsOf],
+    ],
+  ],
 };
 const views = {};
 
@@ -204,7 +249,11 @@ function showChart(name) {
   element(`${name}-numbers`).hidden = !rows.length;
   element(`${name}-note`).textContent = rows.length ? sentence(rows) : missing(chosen);
   element(`${name}-numbers`).replaceChildren(
-    ...numbersOf(name, columns.map(([text]) => texts[text]), rows.map((row) => columns.map(([, value]) => value(row)))),
+    ...numbersOf(
+      name,
+      columns.map(([text]) => texts[text]),
+      rows.map((row) => columns.map(([, value]) => value(row))),
+    ),
   );
   views[name].data(name, rows).width(element(name).clientWidth).run();
 }
@@ -220,9 +269,23 @@ function chartConfig() {
     background: "transparent",
     font: getComputedStyle(document.body).fontFamily,
     view: { stroke: null },
-    axis: { ...text, titleFontSize: 11, titleFontWeight: 400, domainColor: line, tickColor: line, gridColor: line },
+    axis: {
+      ...text,
+      titleFontSize: 11,
+      titleFontWeight: 400,
+      domainColor: line,
+      tickColor: line,
+      gridColor: line,
+    },
     axisY: { domain: false, ticks: false, labelPadding: 6 },
-    legend: { ...text, labelColor: "var(--ink)", titleFontSize: 11, titleFontWeight: 400, offset: 10, symbolSize: 80 },
+    legend: {
+      ...text,
+      labelColor: "var(--ink)",
+      titleFontSize: 11,
+      titleFontWeight: 400,
+      offset: 10,
+      symbolSize: 80,
+    },
     text: { fill: "var(--ink)" },
     scale: { bandPaddingInner: 0.08, bandPaddingOuter: 0 },
   };

@@ -49,9 +49,11 @@ function readAddress() {
   const [from, to] = [given.get("from"), given.get("to")].map(parseDay);
   const filters = FILTERS.filter((name) => given.has(name)).map((name) => [name, given.get(name)]);
   choice = { ...FIRST_CHOICE, filters: Object.fromEntries(filters) };
-  if (Object.hasOwn(report.languages, given.get("language"))) choice.language = given.get("language");
+  if (Object.hasOwn(report.languages, given.get("language")))
+    choice.language = given.get("language");
   if (PRESETS.includes(given.get("period"))) choice.preset = given.get("period");
-  else if (Number.isFinite(from) && Number.isFinite(to)) choice = { ...choice, preset: "", from, to };
+  else if (Number.isFinite(from) && Number.isFinite(to))
+    choice = { ...choice, preset: "", from, to };
 }
 
 // An entry of the history for each choice, so that the browser's back takes it back.

@@ -15,14 +15,16 @@ function speak(language) {
     const format = new Intl.NumberFormat(numberLocale, options);
     return (value) => (Number.isFinite(value) ? format.format(value) : "–");
   };
-  const date = (options) =>
-    new Intl.DateTimeFormat(dateLocale, { timeZone: "UTC", ...options });
+  const date = (options) => new Intl.DateTimeFormat(dateLocale, { timeZone: "UTC", ...options });
   const money = { style: "currency", currency: report.currency, currencyDisplay: "narrowSymbol" };
   const digits = { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
   const none = { maximumFractionDigits: 0 };
   // Short amounts have three digits each, so that those of a column can be compared.
   const short = (options) => {
-    const [compact, whole] = [number({ ...options, notation: "compact", ...digits }), number({ ...options, ...none })];
+    const [compact, whole] = [
+      number({ ...options, notation: "compact", ...digits }),
+      number({ ...options, ...none }),
+    ];
     return (value) => (Math.abs(value) < 1000 ? whole : compact)(value);
   };
   ({ texts } = report.languages[language]);
@@ -37,7 +39,9 @@ function speak(language) {
     amount: short({}),
     seconds: number({ style: "unit", unit: "second", maximumFractionDigits: 0 }),
     duration: (value) =>
-      Number.isFinite(value) ? `${Math.floor(value / 60)}:${String(Math.round(value % 60)).padStart(2, "0")}` : "–",
+      Number.isFinite(value)
+        ? `${Math.floor(value / 60)}:${String(Math.round(value % 60)).padStart(2, "0")}`
+        : "–",
     plural: new Intl.PluralRules(numberLocale),
     day: date({ day: "numeric", month: "long", year: "numeric" }),
     shortDay: date({ day: "numeric", month: "short" }),

@@ -34,7 +34,11 @@ function saveButton(name, contents) {
 // The numbers of a chart, for those who cannot see it or point at it.
 function numbersOf(name, headings, rows) {
   const line = (cells, tag) =>
-    node("tr", {}, ...cells.map((cell) => node(tag, tag === "th" ? { scope: "col" } : {}, show(cell))));
+    node(
+      "tr",
+      {},
+      ...cells.map((cell) => node(tag, tag === "th" ? { scope: "col" } : {}, show(cell))),
+    );
   const show = (cell) => (typeof cell === "number" ? formats.decimal(cell) : cell);
   const table = node(
     "table",
@@ -45,7 +49,11 @@ function numbersOf(name, headings, rows) {
   );
   return [
     node("summary", {}, texts.as_table),
-    node("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": texts[name] }, table),
+    node(
+      "div",
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": texts[name] },
+      table,
+    ),
     saveButton(name, () => [headings, rows]),
   ];
 }

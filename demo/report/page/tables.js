@@ -33,7 +33,8 @@ const HAS_TABLE = {
 };
 const order = {};
 const unfolded = new Set();
-for (const [id, [, columns]] of Object.entries(TABLES)) order[id] = { column: columns[0][0], up: false };
+for (const [id, [, columns]] of Object.entries(TABLES))
+  order[id] = { column: columns[0][0], up: false };
 
 const exact = (format) => (["shortMoney", "amount"].includes(format) ? "money" : format);
 
@@ -82,14 +83,21 @@ function tableRow(columns, group, name, longest = 0) {
   const length = `width: ${(100 * group.leads) / longest}%`;
   const bar = node("span", { class: "bar", style: length });
   for (const kind of ["calls", "requests"]) {
-    bar.append(node("i", { style: `flex: ${group[kind]}`, title: `${texts[kind]}: ${formats.whole(group[kind])}` }));
+    bar.append(
+      node("i", {
+        style: `flex: ${group[kind]}`,
+        title: `${texts[kind]}: ${formats.whole(group[kind])}`,
+      }),
+    );
   }
   const head = node("th", { scope: "row", role: "rowheader" }, name, ...(longest ? [bar] : []));
   return node("tr", { role: "row" }, head, ...cells);
 }
 
 function filterButton(group) {
-  const pressed = Object.entries(group.values).every(([name, value]) => choice.filters[name] === value);
+  const pressed = Object.entries(group.values).every(
+    ([name, value]) => choice.filters[name] === value,
+  );
   const [name, ...more] = group.names;
   const label = node("button", { type: "button", class: "name", "aria-pressed": pressed }, name);
   for (const text of more) label.append(" ", node("small", {}, text));
@@ -131,7 +139,11 @@ function showTable(id) {
     });
     const row = fold
       ? tableRow(columns, sumOf(others), button)
-      : node("tr", { role: "row" }, node("th", { role: "cell", colspan: columns.length + 1 }, button));
+      : node(
+          "tr",
+          { role: "row" },
+          node("th", { role: "cell", colspan: columns.length + 1 }, button),
+        );
     row.className = "quiet";
     rows.push(row);
   }
