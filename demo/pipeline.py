@@ -110,7 +110,8 @@ class Pipeline(NamedTuple):
         if costs:
             environment["CALLTOUCH_COSTS"] = str(costs.resolve())
             models += ["--vars", "{calltouch_costs: calltouch.costs}"]
-        command = [find_program("dbt"), "--no-use-colors", "build", *models]
+        # The tests of the models are `dbt build`'s, and take longer than the models.
+        command = [find_program("dbt"), "--no-use-colors", "run", *models]
         if _run(command, environment, log, heading, lambda: _share_done(log)):
             message = f"dbt failed, see {log}"
             raise PipelineError(message)

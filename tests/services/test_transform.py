@@ -440,7 +440,8 @@ def count_files(database: duckdb.DuckDBPyConnection, rows: Rows, name: str) -> N
 def hash_and_leave_out(source: Path, folder: Path) -> None:
     """Write files of leads anew: with hashes in place of numbers, and without some parts."""
     for name in ("calls", "requests"):
-        rows = [json.loads(line) for line in (source / f"{name}.jsonl").open(encoding="utf-8")]
+        with (source / f"{name}.jsonl").open(encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
         for row in rows:
             if name == "calls":
                 row["callerNumber"] = hashed(row["callerNumber"], marts.phone)
