@@ -105,6 +105,8 @@ def find_break(array: bytes) -> Break | None:
     """Return where a text stops to be a JSON array; None if it does not, or nests too deeply."""
     text = array.decode("utf-8", "surrogateescape")
     item, position = 1, 1
+    if text.startswith("]", _skip(text, position)):
+        return None
     try:
         while True:
             _, position = _scan(text, _skip(text, position))

@@ -56,7 +56,8 @@ def recode(body: IO[bytes], content_type: str) -> None:
     charset = str(header.get_content_charset("utf-8"))
     try:
         is_utf8 = codecs.lookup(charset).name in {"utf-8", "ascii"}
-    except LookupError:
+        b"-".decode(charset, "replace")
+    except (LookupError, ValueError):  # unknown, or not of texts: `base64` has a decoder, too
         return
     if is_utf8 or _is_text(body, "utf-8"):
         return

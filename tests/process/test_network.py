@@ -11,8 +11,6 @@ import sys
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +19,7 @@ import trustme
 
 from sandbox import Fault, Journal
 from tap_calltouch.api.client import MAX_WAIT_SECONDS, wait_seconds
+from tests.support.raw import http, serve
 from tests.support.streams import MOSCOW, REQUESTS, STREAMS, last_error, lines_with
 from tests.support.tap import config_for, run_tap
 
@@ -93,18 +92,9 @@ PHONE = b"+79990000000"
     ids=["no status", "no chunk"],
 )
 def test_what_is_no_http_is_not_quoted(tmp_path: Path, answer: bytes, reason: str) -> None:
-    class Handler(StreamRequestHandler):
-        def handle(self) -> None:
-            while self.rfile.readline().strip():
-                pass
-            self.wfile.write(answer)
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        settings = {"site_ids": [], "request_numbers": ["1"], "start_date": "2024-01-01"}
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        run = run_tap({"api_token": "token", "api_url": url, **settings}, tmp_path)
-        server.shutdown()
+    settings = {"site_ids": [], "request_numbers": ["1"], "start_date": "2024-01-01"}
+    with serve(answer) as server:
+        run = run_tap({"api_token": "token", "api_url": server.url, **settings}, tmp_path)
     assert run.returncode == 1
     assert f"the connection failed ({reason})" in last_error(run)
     assert PHONE.decode() not in run.stderr
@@ -248,7 +238,8 @@ def test_socks_without_its_library_is_said_at_once(tmp_path: Path, scheme: str) 
     assert "PASSWORD" not in run.stderr
 
 
-def test_proxy_that_refuses_is_tried_again_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_refuses_is_tried_again_and_named(tmp_path: Path, scheme: str) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -256,11 +247,40 @@ def test_proxy_that_refuses_is_tried_again_and_named(tmp_path: Path) -> None:
             run = REQUESTS.run(
                 sandbox,
                 tmp_path,
-                environment=proxied(f"http://user:PASSWORD@127.0.0.1:{port}"),
-                api_url="http://calltouch.invalid",
+                environment=proxied(
+                    f"http://user:PASSWORD@127.0.0.1:{port}", f"{scheme.upper()}_PROXY"
+                ),
+                api_url=f"{scheme}://calltouch.invalid",
             )
     assert run.returncode == 1
     assert run.stderr.count(f"the connection to the proxy 127.0.0.1:{port} failed") == 5
+    assert "PASSWORD" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"]
+)
+def test_proxy_that_opens_no_tunnel_is_named_at_once(tmp_path: Path, status: str) -> None:
+    with serve(http(b"<html>", status=status)) as proxy, REQUESTS.sandbox() as sandbox:
+        environment = proxied(f"http://user:PASSWORD@{proxy.address}", "HTTPS_PROXY")
+        url = "https://calltouch.invalid"
+        run = REQUESTS.run(sandbox, tmp_path, environment=environment, api_url=url)
+    line = failed_at_once(run)
+    assert f"the proxy {proxy.address} answered {status}. Check `HTTPS_PROXY`." in line
+    assert [call.split()[:2] for call in proxy.calls] == [[b"CONNECT", b"calltouch.invalid:443"]]
+    assert "PASSWORD" not in run.stderr
+    assert "('" not in line
+
+
+def test_proxy_that_wants_a_password_is_named_over_http_too(tmp_path: Path) -> None:
+    answer = http(b"<html>", status="407 Proxy Authentication Required")
+    with serve(answer) as proxy, REQUESTS.sandbox() as sandbox:
+        environment = proxied(f"http://user:PASSWORD@{proxy.address}")
+        url = "http://calltouch.invalid"
+        run = REQUESTS.run(sandbox, tmp_path, environment=environment, api_url=url)
+    line = failed_at_once(run)
+    assert f"the proxy {proxy.address} answered 407. Check `HTTP_PROXY`." in line
+    assert len(proxy.calls) == 1
     assert "PASSWORD" not in run.stderr
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_calltouch.api.blocks import BrokenAnswerError, find_blocks
+from tap_calltouch.api.blocks import Break, BrokenAnswerError, find_blocks, find_break
 from tests.support.blocks import arrays_of, count_items
 from tests.support.repetitions import times
 
@@ -158,3 +158,37 @@ OBJECTS = st.dictionaries(NAMES, ANY_JSON, max_size=3)
 def test_blocks_of_any_array_hold_its_items(items: list[Any], size: int) -> None:
     body = json.dumps(items)
     assert repr(items_of(body.encode(), size)) == repr(json.loads(body))
+
+
+def test_what_follows_an_empty_array_and_many_blanks_is_an_error() -> None:
+    with pytest.raises(BrokenAnswerError):
+        list(find_blocks(io.BytesIO(b"[]" + b" " * 200_000 + b'{"siteId": 1}'), count_items))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("[]", None, id="empty array"),
+        pytest.param("[1, {}]", None, id="whole array"),
+        pytest.param("[1]  x", None, id="something behind"),
+        pytest.param("[" * 100_000, None, id="too deep"),
+        pytest.param("[{}, {}, 0790512345, {}, 'a text']", Break(3, 9, is_end=False), id="zero"),
+        pytest.param(
+            '[{}, {"phone": +79990001122, "text": "long"}]', Break(2, 14, is_end=False), id="plus"
+        ),
+        pytest.param(
+            '[{"имя": "Ёж"} {"long": "another"}]', Break(1, 19, is_end=False), id="no comma"
+        ),
+        pytest.param('[{}, {"a": "cut', Break(2, 10, is_end=True), id="cut in a text"),
+        pytest.param("[{}, 12", Break(2, 6, is_end=True), id="cut in a number"),
+        pytest.param("[{}, tr", Break(2, 4, is_end=True), id="cut in a word"),
+        pytest.param("[{},", Break(2, 3, is_end=True), id="cut behind a comma"),
+        pytest.param('[{}, {"a"', Break(2, 8, is_end=True), id="cut behind a key"),
+    ],
+)
+def test_break_of_an_array_is_found(text: str, expected: Break | None) -> None:
+    assert find_break(text.encode()) == expected
+
+
+def test_break_counts_bytes_that_are_no_utf_8_as_they_are() -> None:
+    assert find_break(b'["\xff\xd0\x96"; "and something long"]') == Break(1, 5, is_end=False)

@@ -13,7 +13,7 @@ import pytest
 import requests
 from singer_sdk.logging import StructuredFormatter
 
-from tap_calltouch.redaction import RedactingFormatter, redact, redact_logs
+from tap_calltouch.redaction import RedactingFormatter, plain_name, printable, redact, redact_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,3 +210,37 @@ def test_a_handler_of_the_root_logger_is_masked_too() -> None:
         for other, formatter in others:
             other.setFormatter(formatter)
     assert stream.getvalue() == "***\n"
+
+
+# What the API sends.
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("Сайт не найден: №7", "Сайт не найден: №7", id="plain"),
+        pytest.param("one\ntwo\r\nthree", "one two three", id="line breaks"),
+        pytest.param("a\x85b\u2028c\u2029d\x0be", "a b c d e", id="other line breaks"),
+        pytest.param("  much\t\xa0 room ", "much room", id="blanks"),
+        pytest.param("\x1b[2Jcleared\x07", "\\x1b[2Jcleared\\x07", id="ESC"),
+        pytest.param("a\x9bb\x00", "a\\x9bb\\x00", id="C1 and NUL"),
+        pytest.param("\u202edrawkcab\u200b", "\\u202edrawkcab\\u200b", id="format characters"),
+        pytest.param("\ud800", "\\ud800", id="lone surrogate"),
+        pytest.param("😀", "😀", id="beyond the BMP"),
+    ],
+)
+def test_text_of_the_api_is_one_line_that_steers_nothing(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "is_shown"),
+    [
+        *(("client", True), ("orders[].sum", True), ("utm-source", True), ("_x1", True)),
+        *(("", False), ("two words", False), ("name\n", False), ("a\nERROR b", False)),
+        *(("\x1b[2J", False), ("ivan@mail.example", False), ("79990001122", False)),
+        *(("+79990001122", False), ("Иван", False), ("x" * 62, False)),
+    ],
+)
+def test_name_that_may_be_data_is_not_shown(name: str, is_shown: bool) -> None:  # noqa: FBT001
+    assert plain_name(name) == (name if is_shown else "...")

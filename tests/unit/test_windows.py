@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api import windows as windows_module
-from tap_calltouch.api.extents import plan_extent
+from tap_calltouch.api.extents import check_clock, plan_extent
 from tap_calltouch.api.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tap_calltouch.instants import (
     DAY,
@@ -246,6 +247,28 @@ def test_period_reaches_to_the_end_or_over_today(
 def test_period_that_has_yet_to_come_has_no_windows(start: str, end: str | None) -> None:
     run = Run(utc(start), utc(end) if end else None, utc("2024-01-17T12:00"), UTC)
     assert list(cut(*run.period()[1], fixed(7))) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "said"),
+    [
+        pytest.param("2024-01-08", "1970-01-01T00:01", r"clock .* 1970-01-01 00:01 UTC", id="1970"),
+        pytest.param("2010-01-01", "2019-12-31T23:59", r"clock .* 2019-12-31 23:59", id="2019"),
+        pytest.param("2024-01-08", "2020-01-01", r"`start_date` \(2024-01-08\).*clock", id="2020"),
+        pytest.param("2024-01-08", "2024-01-06T20:59", r"lies ahead", id="over a day ahead"),
+    ],
+)
+def test_wrong_clock_is_said(start: str, now: str, said: str) -> None:
+    with pytest.raises(FatalAPIError, match=said):
+        check_clock(settings_of(start_date=start), utc(now))
+
+
+@pytest.mark.parametrize(
+    ("start", "now"), [("2024-01-08", "2024-01-06T21:00"), ("2019-01-01", "2020-01-01")]
+)
+def test_start_within_a_day_is_no_wrong_clock(start: str, now: str) -> None:
+    """It is midnight earlier elsewhere."""
+    check_clock(settings_of(start_date=start), utc(now))
 
 
 def test_today_is_the_day_in_the_zone() -> None:
