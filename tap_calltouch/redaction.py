@@ -11,7 +11,8 @@ from urllib.parse import quote, quote_plus
 from typing_extensions import override
 
 MASK = "***"
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,60}")
+_WORD = r"[A-Za-z_][A-Za-z0-9_-]*(\[\])*"
+_PLAIN_NAME = re.compile(rf"(?=.{{1,61}}\Z){_WORD}(\.{_WORD})*")
 
 
 def redact(text: str, token: str) -> str:
@@ -49,7 +50,7 @@ def printable(text: str) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a name that may be shown, and `...` for another: a key of an object may be data."""
+    """Return a name or a path that may be shown, and `...` for another: a key may be data."""
     return name if _PLAIN_NAME.fullmatch(name) else "..."
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
+from tests.support.raw import http, serve
 from tests.support.streams import (
     CALLS,
     MOSCOW,
@@ -19,18 +20,22 @@ from tests.support.streams import (
     lines_with,
     warnings_in,
 )
+from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Call
+    from tests.support.raw import RawServer
     from tests.support.streams import Record, Stream
+    from tests.support.tap import Run
 
 each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 JANUARY_8 = datetime(2024, 1, 8, tzinfo=MOSCOW)
 ONE_WEEK: dict[str, Any] = {"start_date": "2024-01-08", "end_date": "2024-01-14"}
 LEAD = "79990001122"
+NAME = "Зинаида"
 
 
 def inner_end(body: bytes) -> int:
@@ -288,3 +293,120 @@ def test_record_that_is_not_json_is_named_by_its_place_and_not_quoted(
     assert run.returncode == 1
     assert re.search(r"\(record 3(, byte \d+)?\)", last_error(run)), run.stderr
     assert "0790512345" not in run.stderr
+
+
+# Charsets and packings.
+
+
+@each_stream
+@pytest.mark.parametrize("encoding", ["cp1251", "utf-8"])
+def test_text_arrives_right_whatever_its_header_says(
+    stream: Stream, tmp_path: Path, encoding: str
+) -> None:
+    record = stream.record(1, JANUARY_8, manager="Окна №1")
+    body = json.dumps([record], ensure_ascii=False).encode(encoding)
+    content_type = "application/json; charset=windows-1251"
+    with stream.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=body, content_type=content_type))
+        run = stream.run(sandbox, tmp_path, **ONE_WEEK)
+    assert run.returncode == 0, run.stderr
+    assert [record["manager"] for record in run.records] == ["Окна №1"]
+
+
+@pytest.mark.parametrize(
+    ("packing", "said", "calls"),
+    [
+        ("br", "the answer is packed as br, which was not asked for.", 1),
+        ("x-\x1bpack", "the answer is packed as x-\\x1bpack, which was not asked for.", 1),
+        ("gzip", "the answer cannot be unpacked as its header says. Gave up after 5 tries.", 5),
+        ("deflate", "the answer cannot be unpacked as its header says. Gave up after 5 tries.", 5),
+    ],
+    ids=["not asked for", "not a name", "not gzip", "not deflate"],
+)
+def test_packing_that_cannot_be_undone_is_said_in_words(
+    tmp_path: Path, packing: str, said: str, calls: int
+) -> None:
+    body = b'[{"phone": "%b"}]' % LEAD.encode()
+    with serve(http(body, f"Content-Encoding: {packing}")) as server:
+        run = run_raw(server, tmp_path)
+    assert run.returncode == 1
+    assert last_error(run).endswith(said)
+    assert len(server.calls) == calls
+    assert_nothing_is_shown(run)
+
+
+# What may be data.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(f"phone;name\n{LEAD};{NAME}\n", id="CSV"),
+        pytest.param(f"{NAME}\n\n2024-01-01 00:00:00 | ERROR | {LEAD}", id="lines of text"),
+        pytest.param(f"- phone: {LEAD}\n  name: {NAME}\n", id="YAML"),
+        pytest.param(f'"{NAME} {LEAD}"', id="a JSON text"),
+        pytest.param(json.dumps({"message": f"{NAME}, {LEAD}", "fio": NAME}), id="a message"),
+        pytest.param(json.dumps({LEAD: 1, NAME: 2, f"{NAME}@mail.example": 3}), id="keys"),
+        pytest.param(f'{{"records": [{{"phone": {LEAD}, "name": "{NAME}', id="cut"),
+        pytest.param(f'{LEAD}\n{{"name": "{NAME}"}}', id="JSON behind a text"),
+        pytest.param(f"\0{NAME} {LEAD}", id="NUL"),
+        pytest.param(f"<tr><td>{NAME}</td><td>{LEAD}", id="HTML"),
+    ],
+)
+def test_success_with_something_else_quotes_nothing(tmp_path: Path, body: str) -> None:
+    with serve(http(body.encode())) as server:
+        run = run_raw(server, tmp_path)
+    assert run.returncode == 1
+    assert "the API answered 200: " in last_error(run)
+    assert_nothing_is_shown(run)
+
+
+@pytest.mark.parametrize(
+    ("head", "is_read"),
+    [
+        pytest.param(f"Content-Type: x/y\r\n{NAME} {LEAD}\r\n", True, id="no colon"),
+        pytest.param(f"{NAME}\r\n: {LEAD}\r\n", True, id="no name"),
+        pytest.param(f'\0[{{"phone": "{LEAD}", "name": "{NAME}"}}]\r\n', True, id="NUL and JSON"),
+    ],
+)
+def test_headers_that_cannot_be_read_are_not_quoted(
+    tmp_path: Path, head: str, *, is_read: bool
+) -> None:
+    answer = f"HTTP/1.1 200 OK\r\nServer: x\r\n{head}\r\n[]"
+    with serve(answer.encode()) as server:
+        run = run_raw(server, tmp_path)
+    assert (run.returncode == 0) == is_read, run.stderr
+    assert_nothing_is_shown(run)
+
+
+@each_stream
+@pytest.mark.parametrize(
+    "name", [f"x\n2024 | ERROR | {NAME}", f"\x1b[2J{NAME}", f"{NAME}@mail.example", LEAD, NAME]
+)
+def test_name_of_a_field_that_may_be_data_is_not_shown(
+    stream: Stream, tmp_path: Path, name: str
+) -> None:
+    records = [stream.record(1, JANUARY_8, **{name: 1}, session={name: "a"})]
+    with stream.sandbox(records) as sandbox:
+        run = stream.run(sandbox, tmp_path, **ONE_WEEK)
+    assert run.returncode == 0, run.stderr
+    assert len(warnings_in(run, "Unknown fields", "... (integer)")) == 1
+    assert_nothing_is_shown(run)
+
+
+def run_raw(server: RawServer, tmp_path: Path) -> Run:
+    """Run the tap, with every line of its log, against a server that says anything."""
+    config = {"api_token": "token", "api_url": server.url, "site_ids": [101], **ONE_WEEK}
+    environment = {"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"}
+    return run_tap(config, tmp_path, catalog=REQUESTS.catalog, environment=environment)
+
+
+def assert_nothing_is_shown(run: Run) -> None:
+    """Check that the log holds no data, no control characters and nothing that is not in words."""
+    assert LEAD not in run.stderr
+    assert NAME not in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "('" not in "".join(lines_with(run, "| ERROR "))
+    assert all(char.isprintable() or char == "\n" for char in run.stderr)
+    # Each line is one of the log: nothing from outside begins one.
+    assert all(re.match(r"20\d\d-\d\d-\d\d ", line) for line in run.stderr.splitlines())

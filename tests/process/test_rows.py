@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from datetime import date, datetime, timedelta
@@ -313,3 +314,55 @@ def test_halves_of_a_day_overlap_and_double_nothing(stream: Stream, tmp_path: Pa
     assert (
         len(lines_with(run, "DEBUG", "7 rows received, 6 written, 1 left out (came before)")) == 1
     )
+
+
+# Rows that maps leave out.
+
+
+@each_stream
+@pytest.mark.parametrize(
+    ("maps", "written", "rows"),
+    [
+        pytest.param(
+            {"{s}": {"__filter__": "False"}},
+            0,
+            "4 rows received, 0 written, 4 left out (by `stream_maps`)",
+            id="none",
+        ),
+        pytest.param(
+            {"{s}": {"__filter__": "{k} > 1"}},
+            3,
+            "4 rows received, 3 written, 1 left out (by `stream_maps`)",
+            id="some",
+        ),
+        pytest.param(
+            {"{s}": {}, "twice": {"__source__": "{s}"}},
+            8,
+            "4 rows received, 4 written",
+            id="two streams",
+        ),
+        pytest.param(
+            {
+                "{s}": {"__filter__": "{k} == 1"},
+                "b": {"__source__": "{s}", "__filter__": "{k} < 3"},
+            },
+            3,
+            "4 rows received, 2 written, 2 left out (by `stream_maps`)",
+            id="two streams of some",
+        ),
+    ],
+)
+def test_rows_that_maps_leave_out_are_counted(
+    stream: Stream, tmp_path: Path, maps: dict[str, Any], written: int, rows: str
+) -> None:
+    records = [stream.record(number, JANUARY_8) for number in (1, 2, 3, 4)]
+    text = json.dumps(maps).replace("{s}", stream.name).replace("{k}", stream.key)
+    with stream.sandbox(records) as sandbox:
+        run = stream.run(sandbox, tmp_path, stream_maps=json.loads(text), **ONE_WEEK)
+    assert run.returncode == 0, run.stderr
+    assert len(run.records) == written
+    for level in ("DEBUG", "INFO"):
+        (line,) = lines_with(run, f"| {level} ", "rows received")
+        assert f"{rows}," in line
+    values = re.findall(r"\"record_count\",\s*\"value\":\s*(\d+)", run.stderr)
+    assert sum(map(int, values)) == written

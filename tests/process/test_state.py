@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with, warnings_in
+from tests.support.streams import (
+    CALLS,
+    MOSCOW,
+    REQUESTS,
+    STREAMS,
+    last_error,
+    lines_with,
+    warnings_in,
+)
 from tests.support.tap import config_for, run_tap
 
 if TYPE_CHECKING:
@@ -341,6 +349,63 @@ def test_bookmark_from_the_future_skips_nothing(stream: Stream, tmp_path: Path) 
         run = stream.run(sandbox, tmp_path, state, start_date=start, end_date=None, lookback_days=1)
     assert stream.keys(run.records) == [(101, 1)]
     assert instant_of(stream, run.states[-1]) <= datetime.now(timezone.utc)
+
+
+# Nothing to load.
+
+
+@each_stream
+@pytest.mark.parametrize(
+    "end", ["2024-01-18", "2023-12-31"], ids=["before the bookmark", "long before"]
+)
+def test_end_before_the_bookmark_is_a_warning(stream: Stream, tmp_path: Path, end: str) -> None:
+    state = stream.state(BOOKMARK)
+    run, first = run_from(stream, tmp_path, state, start_date="2023-12-01", end_date=end)
+    assert (run.returncode, first) == (0, None)
+    (warning,) = warnings_in(run, f"Stream {stream.name}, site 101: nothing to load from ")
+    assert f"bookmark {BOOKMARK}" in warning
+    assert all(stream.bookmark(written) == BOOKMARK for written in run.states)
+
+
+@each_stream
+def test_start_within_a_day_is_a_warning(stream: Stream, tmp_path: Path) -> None:
+    start = (datetime.now(MOSCOW) + timedelta(hours=23, minutes=59)).date()
+    settings = {"start_date": start.isoformat(), "end_date": None}
+    run, first = run_from(stream, tmp_path, None, **settings)
+    assert (run.returncode, first) == (0, None)
+    assert len(warnings_in(run, "nothing to load from", "no bookmark")) == 1
+
+
+@each_stream
+@pytest.mark.parametrize(
+    ("days", "offset", "said"),
+    [
+        (2, 0, "lies ahead: the clock of this machine says "),
+        (-1, -3 * 86400, "lies ahead: the clock of this machine says "),
+        (-1, -30 * 366 * 86400, "Set it first."),
+    ],
+    ids=["start ahead", "clock behind", "clock never set"],
+)
+def test_start_that_lies_ahead_names_the_clock(
+    stream: Stream, tmp_path: Path, days: int, offset: int, said: str
+) -> None:
+    start = (datetime.now(MOSCOW) + timedelta(days=days)).date()
+    settings = {"start_date": start.isoformat(), "end_date": None}
+    with stream.sandbox() as sandbox:
+        environment = {"CLOCK_OFFSET": str(offset)}
+        run = stream.run(sandbox, tmp_path, environment=environment, **settings)
+        assert sandbox.calls == []
+    assert run.returncode == 1
+    assert said in last_error(run)
+    assert "Traceback" not in run.stderr
+
+
+def test_bookmark_far_ahead_names_the_clock(tmp_path: Path) -> None:
+    state = REQUESTS.state((datetime.now(timezone.utc) + timedelta(days=800)).isoformat())
+    run, first = run_from(REQUESTS, tmp_path, state)
+    assert (run.returncode, first) == (1, None)
+    assert "lies ahead of this machine's clock, which says 20" in last_error(run)
+    assert "load everything again" not in run.stderr
 
 
 def instant_of(stream: Stream, state: dict[str, Any]) -> datetime:

@@ -41,7 +41,19 @@ def test_body_becomes_utf_8(content: bytes, content_type: str, expected: str) ->
 
 @pytest.mark.parametrize(
     "charset",
-    ["", "utf-8", "us-ascii", "none-such", "base64", "hex", "zip", "rot13", "a\0b", "idna", "undefined"],
+    [
+        "",
+        "utf-8",
+        "us-ascii",
+        "none-such",
+        "base64",
+        "hex",
+        "zip",
+        "rot13",
+        "a\0b",
+        "idna",
+        "undefined",
+    ],
 )
 def test_charset_that_says_nothing_leaves_the_body_alone(charset: str) -> None:
     content = b'["\xff\xfe"]'

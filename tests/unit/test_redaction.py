@@ -240,6 +240,7 @@ def test_text_of_the_api_is_one_line_that_steers_nothing(text: str, shown: str) 
         *(("", False), ("two words", False), ("name\n", False), ("a\nERROR b", False)),
         *(("\x1b[2J", False), ("ivan@mail.example", False), ("79990001122", False)),
         *(("+79990001122", False), ("Иван", False), ("x" * 62, False)),
+        *(("session.79990001122", False), ("session..a", False), ("a.b[].c-d", True)),
     ],
 )
 def test_name_that_may_be_data_is_not_shown(name: str, is_shown: bool) -> None:  # noqa: FBT001
