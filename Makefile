@@ -81,6 +81,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry --no-ansi tap_calltouch
 	$(BIN)/typos
 	$(BIN)/zizmor --offline --quiet .github

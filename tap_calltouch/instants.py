@@ -7,6 +7,7 @@ takes; one with a zone is an instant, in UTC.
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 MIDNIGHT = time()
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def parse_instant(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
@@ -46,13 +48,37 @@ def parse_instant(value: str, zone: ZoneInfo, *, whole_day: bool = False) -> dat
     return to_instant(parsed, zone)
 
 
-def timestamp(instant: datetime) -> str:
-    """Format an instant, which has an offset, in the one way in which this tap writes it.
+def format_epoch_ms(milliseconds: int) -> str:
+    """Format an instant in the one way in which this tap writes it.
+
+    Args:
+        milliseconds: Since 1970.
 
     Returns:
         RFC 3339 in UTC with milliseconds, so that texts sort as instants do.
+
+    Raises:
+        OverflowError: Outside the years 1 to 9999.
     """
-    return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    # Much faster than `isoformat`: each record has an instant, and most share their day.
+    day = _day(milliseconds // 86_400_000)
+    minute = _minute(milliseconds // 60_000 % 1440)
+    return f"{day}T{minute}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}+00:00"
+
+
+def format_instant(instant: datetime) -> str:
+    """Format an instant that has an offset as `format_epoch_ms` does."""
+    return format_epoch_ms((instant - _EPOCH) // timedelta(milliseconds=1))
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return (_EPOCH.date() + timedelta(days)).isoformat()
+
+
+@cache
+def _minute(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def to_instant(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -1,14 +1,15 @@
-"""The streams' engine by the SDK's rules: windows, answers, records, lines, bookmark."""
+"""The streams' engine by the SDK's rules: plan, deliver, bookmark."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from singer_sdk import SchemaDirectory, Stream, metrics
@@ -16,48 +17,84 @@ from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_calltouch.api.answers import QuotaExhaustedError
-from tap_calltouch.api.parts import close
+from tap_calltouch.api.errors import QuotaExhaustedError, SiteError
+from tap_calltouch.api.extents import (
+    Extent,
+    check_clock,
+    dates_near,
+    plan_extent,
+    plan_sample,
+    wanted_dates,
+)
+from tap_calltouch.api.fetching import Fetcher
 from tap_calltouch.api.prefetch import prefetch
-from tap_calltouch.api.query import Scope, plan_extent
-from tap_calltouch.api.reading import Reader, Site, Window
+from tap_calltouch.api.query import Site
 from tap_calltouch.api.windows import cut
 from tap_calltouch.config.files import InputError
-from tap_calltouch.instants import (
-    DAY,
-    next_bookmark,
-    parse_instant,
-    timestamp,
-    to_instant,
-    wall_period,
-)
+from tap_calltouch.instants import DAY, format_instant, next_bookmark, parse_instant, to_instant
 from tap_calltouch.output.batches import write_files
 from tap_calltouch.output.maps import RecordMapper
-from tap_calltouch.output.progress import Progress, count, describe_rows, describe_sample
-from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.output.progress import Progress, count, format_rows
+from tap_calltouch.records.cleaning import UnusableRecordError
+from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
 from tap_calltouch.records.structs import shape_of
+from tap_calltouch.rows import WindowFilter, describe_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib.catalog import Catalog
     from singer_sdk.tap_base import Tap
 
+    from tap_calltouch.api.answers import Answer
     from tap_calltouch.api.client import Client
+    from tap_calltouch.api.failures import Failures
     from tap_calltouch.api.query import Journal
+    from tap_calltouch.api.windows import DateWindow
+    from tap_calltouch.config.typed import Settings
     from tap_calltouch.output.messages import BlockWriter
     from tap_calltouch.records.structs import Shape
 
-_HERE = Path(__file__).parent
-# The wheel carries the folder inside the package; in a checkout it stands beside it.
-SCHEMAS = SchemaDirectory(
-    next(path for path in (_HERE / "schemas", _HERE.parent / "schemas") if path.is_dir())
-)
 
+def find_schemas() -> SchemaDirectory:
+    """Return the folder with the JSON Schema of each stream.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    here = Path(__file__).parent
+    # The wheel carries the folder inside the package; in a checkout it stands beside it.
+    for path in (here / "schemas", here.parent / "schemas"):
+        if path.is_dir():
+            return SchemaDirectory(path)
+    msg = f"The folder `schemas` is missing in {here}. Install tap-calltouch again."
+    raise FileNotFoundError(msg)
+
+
+SCHEMAS = find_schemas()
+
+Result = TypeVar("Result")
 #: Records, and when they arrived.
 Delivery = tuple["Iterable[Any]", datetime]
+
+
+class Plan(NamedTuple):
+    """How a run reads its windows.
+
+    Attributes:
+        extents: The period of each site.
+        fetch: Fetches a window.
+        look: Called with a site and the records of a window, if given; returns the records.
+        moves_bookmark: Whether a complete window moves its site's bookmark.
+    """
+
+    extents: dict[Site, Extent]
+    fetch: Callable[[Site, DateWindow], Answer]
+    look: Callable[[Site, Iterable[Any]], Iterable[Any]] | None = None
+    moves_bookmark: bool = False
 
 
 class JournalStream(Stream):
@@ -65,7 +102,9 @@ class JournalStream(Stream):
 
     journal: ClassVar[Journal]
 
-    def __init__(self, tap: Tap, client: Callable[[], Client], writer: BlockWriter) -> None:
+    def __init__(
+        self, tap: Tap, client: Callable[[], Client], writer: BlockWriter, failures: Failures
+    ) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
@@ -73,17 +112,27 @@ class JournalStream(Stream):
             client: Returns the client of all streams. Called when a sync begins, since a tap that
                 only discovers has no token.
             writer: Writes lines to standard output.
+            failures: What cannot be loaded, of all streams.
         """
         super().__init__(tap)
+        self._failures = failures
+        self._owner = tap
         self._client = client
         self._writer = writer
         self._state_writer = tap.state_writer
         self._started = datetime.fromtimestamp(tap.initialized_at / 1000, tz=timezone.utc)
         self._drift = Drift()
+        self._decoders: dict[Site, RecordDecoder] = {}
+        self._warned: set[tuple[int | None, str]] = set()
 
-    @cached_property
-    def _scope(self) -> Scope:
-        return Scope.of(self.config)
+    @property
+    def _settings(self) -> Settings:
+        return self._client().settings
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the settings say enough to ask for this journal."""
+        return self.journal.is_possible(self.config["site_ids"], self.config["request_numbers"])
 
     @property
     def columns(self) -> set[str] | None:
@@ -96,9 +145,9 @@ class JournalStream(Stream):
     @override
     def partitions(self) -> list[dict[str, Any]] | None:
         """One for each site, from the settings alone; the SDK would take them from the state."""
-        if self.config["request_numbers"]:
+        if self._settings.request_numbers:
             return None
-        return [{"siteId": int(site)} for site in dict.fromkeys(self.config["site_ids"])] or None
+        return [{"siteId": site} for site in self._settings.site_ids] or None
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -162,134 +211,196 @@ class JournalStream(Stream):
             number += 1
         return number
 
-    # Windows to records.
-
     def _deliveries(self) -> Iterator[Delivery]:
         """Yield the records of one window after the other.
 
         When the next is asked for, the one before has been written, and the bookmark moves.
         """
-        if not self.journal.is_possible(self.config):
-            return
+        if self.is_possible:
+            yield from self._read()
+        *_, last = (stream for stream in self._owner.streams.values() if stream.selected)
+        if last is self:
+            self._failures.raise_if_any()
+
+    def _read(self) -> Iterator[Delivery]:
         try:
             with metrics.http_request_counter(self.name, self.journal.path) as calls:
-                reader = Reader(
-                    self.journal,
-                    self._identity.key,
-                    self.config,
+                fetcher = Fetcher(
                     self._client(),
-                    self._warn,
-                    calls.increment,
-                    is_sample=self._is_test,
+                    self.journal,
+                    self._columns[:2],
+                    warn=self._warn,
+                    on_call=calls.increment,
                 )
-                if self.config["request_numbers"]:
-                    yield from self._by_number(reader)
+                if self._settings.request_numbers:
+                    yield from self._by_number(fetcher)
                 else:
-                    yield from self._by_date(reader)
-        except QuotaExhaustedError as error:
-            raise FatalAPIError(_advise(error, self._bookmark(error.site))) from None
+                    yield from self._by_date(self._plan(fetcher), fetcher.length.current)
         finally:
-            if not self._writer.is_ending:  # else that would raise while this is thrown away
+            if not self._writer.is_ending:  # else that would raise while the generator is closed
                 self._writer.flush()
             for level, line in self._drift.report():
                 self.log("Stream %s: %s", self.name, line, level=level)
 
-    def _by_date(self, reader: Reader) -> Iterator[Delivery]:
-        sites = [self._site(partition.get("siteId")) for partition in self.partitions or [{}]]
-        periods = [self._period(site) for site in sites]
+    def _plan(self, fetcher: Fetcher) -> Plan:
+        check_clock(self._settings, self._started)
+        sites = []
+        for site in [self._site(part.get("siteId")) for part in self.partitions or [{}]]:
+            if self._failures.is_exhausted(site):
+                msg = f"{site.label}: not asked, since the daily points are used up."
+                self._failures.add(site, QuotaExhaustedError(msg))
+            else:
+                sites.append(site)
+        if self.ABORT_AT_RECORD_COUNT is not None:  # `--test`: one API call for each site
+            extent = plan_sample(self._settings, self._started)
+            plan = Plan(dict.fromkeys(sites, extent), fetcher.fetch_sample, self._describe)
+        else:
+            extents = {site: self._extent(site) for site in sites}
+            plan = Plan(extents, fetcher.fetch, moves_bookmark=self._is_incremental)
+        for site, (start, end, reason) in plan.extents.items():
+            number = sum(1 for _ in cut(start, end, lambda: self._settings.window))
+            if start >= end:
+                self._warn(f"{site.label}: nothing to load from {start} to {end} ({reason}).")
+            is_now = to_instant(end, self._settings.zone) > self._started
+            dates = f"from {start} to {'now' if is_now else end} ({reason})"
+            windows, longest = count(number, "window"), count(self._settings.window.days, "day")
+            self.log("%s: %s of up to %s %s", site.label, windows, longest, dates)
+        return plan
+
+    def _by_date(self, plan: Plan, length: Callable[[], timedelta]) -> Iterator[Delivery]:
+        extents = plan.extents.values()
         progress = Progress(
-            sum(sum(1 for _ in cut(*period, reader.length)) for period in periods),
-            sum((end - start for start, end in periods), timedelta()),
+            sum(sum(1 for _ in cut(start, end, length)) for start, end, _ in extents),
+            sum((end - start for start, end, _ in extents), timedelta()),
             monotonic,
         )
         windows = (
-            (site, window)
-            for site, period in zip(sites, periods, strict=True)
-            for window in cut(*period, lambda: max(DAY, reader.length()))
+            ((site, window) for window in cut(start, end, lambda: max(DAY, length())))
+            for site, (start, end, _) in plan.extents.items()
         )
-        width = int(self.config["max_concurrent_requests"])
-        fetched = prefetch(lambda item: reader.read(*item), windows, width, close)
-        for (site, period), parts in fetched:
-            for part in parts:
-                self._drift.look_for_unknown(part.answer.body, self.schema)
-            window = Window(reader, self._scope, site, period, parts)
-            began = monotonic()
-            records: Iterable[Any] = window.records()
-            if self._is_test:
-                records = [*records]
-                sample = [msgspec.to_builtins(record) for record in records]
-                found = describe_sample(sample, self.schema, self._identity.instant)
-                self.log("%s: %s", site.label, found)
-            yield records, window.received
-            self._complete(window)
-            rows, seconds = describe_rows(window.rows), monotonic() - began
-            self.logger.debug("%s, window %s: %s, %.1f s", site.label, period, rows, seconds)
-            if line := progress.add(period.length, window.rows):
+        width = self._settings.max_concurrent_requests
+        fetched = prefetch(lambda item: plan.fetch(*item), windows, width, _close)
+        failed: set[Site] = set()
+        for (site, window), future in fetched:
+            if site in failed:  # what comes behind a gap is for the next run
+                _discard(future)
+                continue
+            try:
+                fetched_answer = self._result(site, future)
+            except SiteError as error:
+                failed.add(site)
+                self._failures.add(site, error)
+                if len(plan.extents) > 1:
+                    self._warn(f"{error} The other sites go on.")
+                continue
+            with closing(fetched_answer) as answer:
+                self._failures.note_answer(site)
+                began = monotonic()
+                left_out = self._mapper.left_out
+                chosen = self._filter(site, window)
+                self._drift.look_for_unknown(next(answer.arrays(), b"[]"), self.schema)
+                records: Iterable[Any] = chosen.records(self._decoder(site), answer)
+                yield plan.look(site, records) if plan.look else records, answer.received
+            if left_out := self._mapper.left_out - left_out:
+                chosen.rows["written"] -= left_out
+                chosen.rows["by `stream_maps`"] += left_out
+            if plan.moves_bookmark:
+                self._move_bookmark(site, window, answer.received)
+            rows, seconds = format_rows(chosen.rows), monotonic() - began
+            self.logger.debug("%s, window %s: %s, %.1f s", site.label, window, rows, seconds)
+            if line := progress.add(window.length, chosen.rows):
                 self.log("%s: %s", site.label, line)
         self.log("Stream %s: %s", self.name, progress.summary())
 
-    def _by_number(self, reader: Reader) -> Iterator[Delivery]:
+    def _by_number(self, fetcher: Fetcher) -> Iterator[Delivery]:
         """Yield the requests that are asked for by number."""
         site = self._site(None)
-        numbers = dict.fromkeys(self.config["request_numbers"])
-        width = int(self.config["max_concurrent_requests"])
-        for number, answer in prefetch(reader.read_number, numbers, width):
-            records = site.read_all(answer, f"Request {number}") if answer else []
-            if not answer or not records:
+        decoder = self._decoder(site)
+        numbers, width = self._settings.request_numbers, self._settings.max_concurrent_requests
+        for number, future in prefetch(fetcher.fetch_number, [numbers], width, _close):
+            answer = self._result(site, future)
+            if not answer or not answer.count:
+                _close(answer)
                 self._warn(f"The API does not know request {number!r}.")
-            else:
+                continue
+            with closing(answer):
+                try:
+                    records = [record for _, record in decoder.records(answer.arrays())]
+                except UnusableRecordError as error:
+                    msg = f"Request {number}: {error}."
+                    raise FatalAPIError(msg) from None
                 yield records, answer.received
 
-    def _complete(self, window: Window) -> None:
+    def _result(self, site: Site, future: Future[Result]) -> Result:
+        """Return what was fetched; raise what to do if that cannot be had."""
+        try:
+            return future.result()
+        except QuotaExhaustedError as error:
+            bookmark = self._bookmark(site)
+            start = bookmark and f"{format_instant(bookmark)}, less the look-back"
+            msg = (
+                f"{error} The daily points of the project are used up. Run again tomorrow: the "
+                f"next run will go on from {start or 'the start date'}."
+            )
+            raise QuotaExhaustedError(msg) from None
+
+    def _filter(self, site: Site, window: DateWindow) -> WindowFilter:
+        return WindowFilter(
+            site.id,
+            f"{site.label}, window {window}",
+            wanted=wanted_dates(self._settings),
+            nearby=dates_near(window, self._settings),
+            warn=partial(self._warn_once, site.id),
+        )
+
+    def _describe(self, site: Site, records: Iterable[Any]) -> list[Any]:
+        """Say what a test of the connection brought."""
+        found = [*records]
+        sample = [msgspec.to_builtins(record) for record in found]
+        self.log("%s: %s", site.label, describe_sample(sample, self.schema, self._columns.instant))
+        return found
+
+    def _move_bookmark(self, site: Site, window: DateWindow, received: datetime) -> None:
         """Move the bookmark, which says that all records before it are extracted."""
-        if self._is_test or not self._is_incremental:
-            return
-        end = to_instant(window.period.end, self._scope.zone)
-        end = min(end, self._scope.end or end)
-        before = self._bookmark(window.site.id) or self._scope.start
-        state = self.get_context_state(_context(window.site.id))
-        state["replication_key"] = self._identity.instant
-        state["replication_key_value"] = timestamp(
-            next_bookmark(before, end, self._started, window.received)
+        end = to_instant(window.end, self._settings.zone)
+        end = min(end, self._settings.end or end)
+        before = self._bookmark(site) or self._settings.start
+        state = self.get_context_state(_context(site))
+        state["replication_key"] = self._columns.instant
+        state["replication_key_value"] = format_instant(
+            next_bookmark(before, end, self._started, received)
         )
         if not self.config.get("batch_config"):
             # With BATCH, the SDK writes it after the next file, which may hold these records.
             self._state_writer.write_state(self.tap_state)
 
     def _site(self, site: int | None) -> Site:
-        label = f"Stream {self.name}" + ("" if site is None else f", site {site}")
-        decoder = RecordDecoder(self._shape, self._identity, self.journal.unit, self._drift, site)
-        return Site(site, label, decoder)
+        return Site(site, f"Stream {self.name}" + ("" if site is None else f", site {site}"))
 
-    def _period(self, site: Site) -> tuple[datetime, datetime]:
-        """Decide between which wall times a site is asked for, and log why."""
-        scope, bookmark = self._scope, self._bookmark(site.id)
+    def _extent(self, site: Site) -> Extent:
+        """Decide between which wall times a site is asked for."""
+        bookmark = self._bookmark(site)
         other = "partitions" if site.id is None else "replication_key_value"
         if self._is_incremental and not bookmark and self.stream_state.get(other):
             self._warn(
                 f"{site.label} has no bookmark, since bookmarks with and without `site_ids` are "
                 "kept apart. Everything is loaded again."
             )
-        extent = plan_extent(
-            scope,
-            self._started,
-            bookmark=bookmark,
-            lookback_days=self.config["lookback_days"],
-            is_incremental=self._is_incremental,
-            is_test=self._is_test,
+        return plan_extent(
+            self._settings, self._started, bookmark, is_incremental=self._is_incremental
         )
-        period = wall_period(extent.start, extent.end, scope.zone)
-        days = int(self.config["window_days"])
-        number = sum(1 for _ in cut(*period, lambda: timedelta(days)))
-        end = period[1] if extent.end < self._started else "now"
-        dates = f"from {period[0]} to {end} ({extent.reason})"
-        windows, length = count(number, "window"), count(days, "day")
-        self.log("%s: %s of up to %s %s", site.label, windows, length, dates)
-        return period
 
-    def _bookmark(self, site: int | None) -> datetime | None:
+    def _bookmark(self, site: Site) -> datetime | None:
         value = self.get_context_state(_context(site)).get("replication_key_value")
-        return parse_instant(value, self._scope.zone) if value else None
+        return parse_instant(value, self._settings.zone) if value else None
+
+    def _decoder(self, site: Site) -> RecordDecoder:
+        """Return the decoder of a site, which learns what drifts."""
+        if site not in self._decoders:
+            self._decoders[site] = RecordDecoder(
+                self._shape, self._columns, self.journal.epoch_unit, self._drift, site.id
+            )
+        return self._decoders[site]
 
     @cached_property
     def _shape(self) -> Shape:
@@ -300,15 +411,10 @@ class JournalStream(Stream):
         return RecordMapper(self.stream_maps, self._shape, self.config.get("stream_maps"))
 
     @cached_property
-    def _identity(self) -> Identity:
+    def _columns(self) -> KeyColumns:
         """The table's keys, even if a catalog names other columns."""
         site, key = map(str, type(self).primary_keys)  # type: ignore[call-overload]
-        return Identity(site, key, str(type(self).replication_key))
-
-    @property
-    def _is_test(self) -> bool:
-        """Whether this is `--test`, which costs one call for each site."""
-        return self.ABORT_AT_RECORD_COUNT is not None
+        return KeyColumns(site, key, str(type(self).replication_key))
 
     @property
     def _is_incremental(self) -> bool:
@@ -317,14 +423,21 @@ class JournalStream(Stream):
     def _warn(self, message: str) -> None:
         self.log("%s", message, level=logging.WARNING)
 
-
-def _advise(error: QuotaExhaustedError, bookmark: datetime | None) -> str:
-    start = f"{timestamp(bookmark)}, less the look-back" if bookmark else "the start date"
-    return (
-        f"{error} The daily points of the project are used up. Run again tomorrow: the next run "
-        f"will go on from {start}."
-    )
+    def _warn_once(self, site: int | None, kind: str, message: str) -> None:
+        if (site, kind) not in self._warned:
+            self._warned.add((site, kind))
+            self._warn(message)
 
 
-def _context(site: int | None) -> dict[str, Any] | None:
-    return None if site is None else {"siteId": site}
+def _context(site: Site) -> dict[str, Any] | None:
+    return None if site.id is None else {"siteId": site.id}
+
+
+def _discard(future: Future[Answer]) -> None:
+    if not future.exception():
+        future.result().close()
+
+
+def _close(answer: Answer | None) -> None:
+    if answer:
+        answer.close()

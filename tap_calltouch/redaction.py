@@ -1,4 +1,4 @@
-"""Keeps the token out of every log line, whoever writes it."""
+"""Keeps the token and what the API sent out of log lines, whoever writes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 from typing_extensions import override
 
 MASK = "***"
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,60}")
 
 
 def redact(text: str, token: str) -> str:
@@ -36,6 +37,22 @@ def _escape(text: str) -> set[str]:
     return {*as_json, repr(text)[1:-1], text.replace("/", "\\/")}
 
 
+def printable(text: str) -> str:
+    """Return a text in one line, with control and format characters escaped.
+
+    What comes from the API must neither begin a line of the log nor steer a terminal.
+    """
+    line = " ".join(text.split())
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
+    )
+
+
+def plain_name(name: str) -> str:
+    """Return a name that may be shown, and `...` for another: a key of an object may be data."""
+    return name if _PLAIN_NAME.fullmatch(name) else "..."
+
+
 class RedactingFormatter(logging.Formatter):
     """Formats as another formatter does, tracebacks and extra fields included, and masks."""
 
@@ -57,3 +74,12 @@ def redact_logs(token: str) -> None:
         if isinstance(inner, RedactingFormatter):
             inner = inner.inner
         handler.setFormatter(RedactingFormatter(inner, token))
+    logging.getLogger("urllib3.connection").addFilter(_without_headers)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Let urllib3 warn of headers that it cannot read, but not quote them: they may be records."""
+    if record.levelno >= logging.WARNING:
+        record.msg, record.args = "The headers of an answer cannot be read.", ()
+        record.exc_info = record.exc_text = None
+    return True

@@ -18,10 +18,10 @@ class Requests(JournalStream):
     schema = StreamSchema(SCHEMAS)
     journal = Journal(
         path="/requests",
-        dates="%m/%d/%Y",
+        date_format="%m/%d/%Y",
         parameters=REQUEST_PARAMETERS,
-        unit="ms",
-        own_date="request",
+        epoch_unit="ms",
+        bind_to="request",
         has_numbers=True,
     )
 
@@ -35,10 +35,10 @@ class Calls(JournalStream):
     schema = StreamSchema(SCHEMAS)
     journal = Journal(
         path="/{site}/calls-diary/calls",
-        dates="%d/%m/%Y",
+        date_format="%d/%m/%Y",
         parameters=CALL_PARAMETERS,
-        unit="s",
-        own_date="call",
+        epoch_unit="s",
+        bind_to="call",
         page_size=1000,
     )
 

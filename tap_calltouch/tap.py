@@ -17,6 +17,7 @@ from singer_sdk.singerlib.catalog import Catalog
 from typing_extensions import override
 
 from tap_calltouch.api.client import Client
+from tap_calltouch.api.failures import Failures
 from tap_calltouch.config.checks import (
     doubts,
     fill_defaults,
@@ -33,6 +34,7 @@ from tap_calltouch.config.files import (
 )
 from tap_calltouch.config.settings import SETTINGS, add_unlisted
 from tap_calltouch.config.state import read_state
+from tap_calltouch.config.typed import Settings
 from tap_calltouch.output.maps import leaves_nothing, unmatched
 from tap_calltouch.output.messages import BlockWriter
 from tap_calltouch.redaction import redact_logs
@@ -144,8 +146,10 @@ class TapCalltouch(Tap):
 
     @override
     def discover_streams(self) -> Sequence[JournalStream]:
-        client = cache(lambda: Client(self.config, self.logger))  # one for all, made when needed
-        return [stream(self, client, self.message_writer) for stream in STREAMS]
+        # One for all, made when needed.
+        failures = Failures()
+        client = cache(lambda: Client(Settings.of(self.config), self.logger))
+        return [stream(self, client, self.message_writer, failures) for stream in STREAMS]
 
     @override
     def setup_mapper(self) -> None:
@@ -178,7 +182,7 @@ class TapCalltouch(Tap):
             msg = f"The catalog selects no stream of the tap, neither {names}."
             raise InputError(msg)
         for stream in selected:
-            if stream.journal.is_possible(self.config):
+            if stream.is_possible:
                 continue
             stream.selected = False
             if self.config["request_numbers"]:

@@ -1,5 +1,4 @@
-"""What asks Calltouch belongs here: dates and windows, parameters, calls of the API, whole answers.
+"""Asking Calltouch belongs here: dates and windows, parameters, API calls, whole answers.
 
-Nothing of Singer must come in: no catalog, no message, no bookmark, and of records only where one
-ends and the next begins.
+Nothing of Singer must come in (catalogs, messages, bookmarks), nor what a record holds.
 """

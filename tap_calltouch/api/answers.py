@@ -1,71 +1,50 @@
-"""What an answer of the API means: records, or an error in plain words. No connection, no retries.
-
-Statuses and shapes come from the vendor's page and, for other methods of this API, from what its
-clients meet.
-"""
+"""Answers of the API that hold records: checked, counted, joined. No connection, no retries."""
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import msgspec
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from requests.utils import DEFAULT_ACCEPT_ENCODING
+from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.records.cleaning import decode_leniently
-from tap_calltouch.redaction import redact
+from tap_calltouch.api.blocks import Block, BrokenAnswerError, find_blocks
+from tap_calltouch.api.bodies import find_opening, recode, write_body
+from tap_calltouch.api.errors import HeavyAnswerError, answer_error, labelled, parse, quote_message
+from tap_calltouch.lenient import decode_leniently
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     import requests
 
 Expected = Literal["array", "page", "single"]
 
 ERROR_BODY_SIZE = 1 << 20
-MESSAGE_LENGTH = 300
-_BLANK = b" \t\r\n"
-_BOM = b"\xef\xbb\xbf"
-_PEEK_SIZE = 1 << 16
-
-# The real texts are unknown.
-_QUOTA = re.compile(r"балл|\bpoints?\b|суточн|в сутки|\bdaily\b|per day|quota|квот", re.IGNORECASE)
-_PER_SECOND = re.compile(r"в секунду|per second", re.IGNORECASE)
-_NOT_FOUND = re.compile(r"не найден|не существует|not found|^(null|\{\})$", re.IGNORECASE)
-
-
-class HeavyAnswerError(RetriableAPIError):
-    """The API failed in a way that a smaller question may avoid."""
-
-
-class QuotaExhaustedError(FatalAPIError):
-    """The project's daily points are used up.
-
-    Attributes:
-        site: The site that was asked for; None if none was.
-    """
-
-    site: int | None = None
-
-
-class NotFoundError(FatalAPIError):
-    """The API does not know what was asked for."""
+# What requests asks for and unpacks.
+_PACKINGS = {"", "identity", "x-gzip", *DEFAULT_ACCEPT_ENCODING.replace(" ", "").split(",")}
+_NULL = msgspec.Raw(b"null")
+# What msgspec refuses may be JSON all the same.
+_NOT_STRICT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Page(msgspec.Struct, rename="camel"):
-    """Records and what surrounds them; a lone array or record is one, too, without totals.
+    """The envelope of a page. A bare array or a single record counts as a page without totals.
 
     The totals may be of any type, or missing.
     """
 
     page_total: Any = None
     records_total: Any = None
-    records: msgspec.Raw = msgspec.Raw(b"null")
+    records: msgspec.Raw = _NULL
 
     @property
     def array(self) -> bytes | None:
@@ -81,36 +60,101 @@ class Page(msgspec.Struct, rename="camel"):
 
 @dataclass
 class Answer:
-    """A whole answer that holds records.
+    """A whole answer: one JSON array that was checked.
 
     Attributes:
-        body: Stands at the beginning of a JSON array; in memory if it is small and in an unnamed
-            file if it is not. The receiver closes it.
+        body: Holds the array; in memory if it is small and in an unnamed file if it is not. The
+            receiver closes the answer.
+        blocks: Where its items stand in the body.
         received: When it arrived, in UTC: by this machine's clock or by the server's, whichever
             is earlier.
-        page: What the API says of a page; nothing if the answer is an array.
+        ids: The id of each record, as it stands in the answer, if ids were asked for.
+        page_total: How many pages there are, if the API says so.
+        records_total: How many records there are on all pages, if the API says so.
+        may_repeat: Whether a record may be in it more than once.
     """
 
     body: IO[bytes]
+    blocks: list[Block]
     received: datetime
-    page: Page = field(default_factory=Page)
+    ids: list[bytes] = field(default_factory=list)
+    page_total: int | None = None
+    records_total: int | None = None
+    may_repeat: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many records it holds."""
+        return sum(block.count for block in self.blocks)
+
+    def arrays(self) -> Iterator[bytes]:
+        """Yield the records as JSON arrays, a block at a time."""
+        for block in self.blocks:
+            self.body.seek(block.start)
+            yield b"[%b]" % self.body.read(block.end - block.start)
+
+    def keys(self, names: Sequence[str]) -> set[tuple[bytes, ...]]:
+        """Return the values of some columns of the records, as they stand in the answer."""
+        columns = [[_read_column(name, array) for name in names] for array in self.arrays()]
+        return {key for block in columns for key in zip(*block, strict=True)}
+
+    def append(self, other: Answer) -> None:
+        """Add another answer's records, and close it."""
+        with closing(other):
+            position = self.body.seek(0, 2)
+            for block, array in zip(other.blocks, other.arrays(), strict=True):
+                write_body(self.body, array[1:-1])
+                size = len(array) - 2
+                self.blocks.append(Block(position, position + size, block.count))
+                position += size
+        self.ids += other.ids
+        self.received = min(self.received, other.received)
+        self.may_repeat = True
+
+    def close(self) -> None:
+        """Give the body back."""
+        self.body.close()
+
+
+def join(answers: Iterable[Answer], label: str) -> Answer:
+    """Join answers, at least one, into the first.
+
+    So a window takes no more memory and no more files than one answer does. If one of the answers
+    cannot be had, those before are closed.
+
+    Args:
+        answers: The answers.
+        label: Stands before the message if they cannot be joined.
+    """
+    rest = iter(answers)
+    with ExitStack() as stack:
+        joined = stack.enter_context(closing(next(rest)))
+        for answer in rest:
+            with labelled(label):
+                joined.append(answer)
+        stack.pop_all()
+    return joined
 
 
 def read_answer(
-    response: requests.Response, body: IO[bytes], label: str, token: str, expected: Expected
+    response: requests.Response,
+    body: IO[bytes],
+    token: str,
+    expected: Expected = "array",
+    id_name: str = "",
 ) -> Answer:
     """Return an answer that holds records, or raise what it means instead.
 
     Args:
         response: Its status and headers.
-        body: The whole body. Where an array is expected, it is only looked at from both ends.
-        label: Names in messages what was asked for.
+        body: The whole body.
         token: The token, which the API may repeat.
         expected: An array; a page of calls, for which an array is taken too; or one request, as an
             object or in an array.
+        id_name: The column whose values to collect, if any.
 
     Returns:
-        The answer.
+        The answer, which owns the body.
 
     Raises:
         RetriableAPIError: If the same question may be answered later.
@@ -120,27 +164,83 @@ def read_answer(
         FatalAPIError: If another try is of no use.
     """
     status = response.status_code
+    packing = response.headers.get("Content-Encoding", "")
+    if not _PACKINGS.issuperset(packing.lower().replace(" ", "").split(",")):
+        msg = f"the answer is packed as {quote_message(packing, token)}, which was not asked for."
+        raise FatalAPIError(msg)
+    recode(body, response.headers.get("Content-Type", ""))
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
-    start, opening = _find_opening(body)
-    if is_success and opening == b"[" and expected == "array":
-        if _last_byte(body) != b"]":
-            msg = f"{label}: the answer is cut short."
-            raise HeavyAnswerError(msg)
-        body.seek(start)
-        return Answer(body, received_at(response))
+    start, opening = find_opening(body)
     body.seek(start)
+    if is_success and opening == b"[" and expected == "array":
+        return _check(response, body, id_name)
     text = body.read(-1 if is_success else ERROR_BODY_SIZE)
     if is_success and opening in {b"[", b"{"} and expected != "array":
         is_record = expected == "single" and opening == b"{"
         page = _read_record(text) if is_record else _read_page(text)
         if array := page.array:
-            return Answer(io.BytesIO(array), received_at(response), page)
-    raise _error(response, text, label, token, is_single=expected == "single")
+            body.seek(0)
+            body.truncate()
+            write_body(body, array)
+            body.seek(0)
+            answer = _check(response, body, id_name)
+            answer.page_total = _total(page.page_total)
+            answer.records_total = _total(page.records_total)
+            return answer
+    raise answer_error(response, text, token, is_single=expected == "single")
+
+
+def _check(response: requests.Response, body: IO[bytes], id_name: str) -> Answer:
+    """Check that a body, from where it stands, is an array."""
+    ids: list[bytes] = []
+
+    def count(array: bytes) -> int | None:
+        try:
+            if not id_name:
+                return len(_read_items(array))
+            found = _read_column(id_name, array)
+        except (ValueError, RecursionError):
+            return None
+        ids.extend(found)
+        return len(found)
+
+    try:
+        blocks = [*find_blocks(body, count)]
+    except BrokenAnswerError as error:
+        msg = f"{error}."
+        raise HeavyAnswerError(msg) from None
+    return Answer(body, blocks, received_at(response), ids)
+
+
+def _read_items(array: bytes) -> list[Any]:
+    try:
+        return _split(array)
+    except _NOT_STRICT:
+        return decode_leniently(array)  # type: ignore[no-any-return]
+
+
+def _read_column(name: str, array: bytes) -> list[bytes]:
+    """Return a column of records, as it stands in an array."""
+    try:
+        return [bytes(record.value) for record in _column_decoder(name)(array)]
+    except _NOT_STRICT:
+        items = [item if isinstance(item, dict) else {} for item in decode_leniently(array)]
+        return [json.dumps(item.get(name)).encode() for item in items]
+
+
+@cache
+def _column_decoder(name: str) -> Callable[[bytes], list[Any]]:
+    record = msgspec.defstruct("Record", [("value", msgspec.Raw, _NULL)], rename={"value": name})
+    return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
+
+
+def _total(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 def _read_record(text: bytes) -> Page:
     """Return the one record that an object is, nothing if it is something else."""
-    is_record = "requestId" in (_parse(text) or {})
+    is_record = "requestId" in (parse(text) or {})
     return Page(records=msgspec.Raw(b"[%b]" % text)) if is_record else Page()
 
 
@@ -156,106 +256,6 @@ def _read_page(text: bytes) -> Page:
         records = msgspec.Raw(json.dumps(page.get("records")).encode())
         return Page(page.get("pageTotal"), page.get("recordsTotal"), records)
     return Page()
-
-
-def _find_opening(body: IO[bytes]) -> tuple[int, bytes]:
-    """Return where the first byte stands that is no blank and no byte order mark, and that byte."""
-    body.seek(0)
-    position = len(_BOM) if body.read(len(_BOM)) == _BOM else 0
-    body.seek(position)
-    while chunk := body.read(_PEEK_SIZE):
-        if rest := chunk.lstrip(_BLANK):
-            return position + len(chunk) - len(rest), rest[:1]
-        position += len(chunk)
-    return position, b""
-
-
-def _last_byte(body: IO[bytes]) -> bytes:
-    """Return the last byte that is no blank, of a body that has one."""
-    end = body.seek(0, 2)
-    while True:
-        start = max(0, end - _PEEK_SIZE)
-        body.seek(start)
-        if rest := body.read(end - start).rstrip(_BLANK):
-            return rest[-1:]
-        end = start
-
-
-def _error(
-    response: requests.Response, body: bytes, label: str, token: str, *, is_single: bool
-) -> Exception:
-    """Return the error that an answer without records is."""
-    status = response.status_code
-    text = body.decode("utf-8", "replace").strip()
-    content = _parse(body)
-    is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
-    quoted = quote_message(_describe(text, content, is_html=is_html), token)
-    message = f"{label}: the API answered {status}: {quoted}."
-    if status < HTTPStatus.MULTIPLE_CHOICES:
-        if is_html:  # such as calls of a site that does not exist
-            message += " Check `site_ids` and `api_url`."
-        if is_single and not text:
-            return NotFoundError(message)
-        # The same error may come with another status: which one was not recorded.
-        code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-        is_broken = not text or (content is None and text[0] in "{[")
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if code[:1] == "5" or is_broken else status
-    if _QUOTA.search(quoted) and not _PER_SECOND.search(quoted):
-        return QuotaExhaustedError(message)
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        message += " It is a redirect, which is not followed. Check `api_url`."
-    elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        message += " Check `api_token` and `site_ids`."
-    elif status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RetriableAPIError(message, response)
-    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return HeavyAnswerError(message, response)
-    elif status == HTTPStatus.NOT_FOUND or _NOT_FOUND.search(quoted):
-        return NotFoundError(message)
-    return FatalAPIError(message)
-
-
-def _describe(text: str, content: Any, *, is_html: bool) -> str:
-    """Return what an error says, but nothing of a body that may hold records."""
-    if is_html:
-        return "an HTML page instead of JSON"
-    if message := _message_in(content):
-        return message
-    if isinstance(content, dict) and content:
-        return f"an object with the keys {', '.join(map(str, content))}"
-    if isinstance(content, list):
-        return "an array"
-    if text[:1] in {"{", "["} and text != "{}":
-        return "broken JSON"
-    return "a text with JSON in it" if "{" in text[1:] else text or "nothing"
-
-
-def quote_message(text: str, token: str) -> str:
-    """Return what the API or a library says in a form that can be shown.
-
-    Returns:
-        One line of at most 300 characters, without the token.
-    """
-    return redact(" ".join(text.split()), token)[:MESSAGE_LENGTH].rstrip(".")
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return decode_leniently(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _message_in(error: Any) -> str | None:
-    """Return what the API says in an error body of any known shape."""
-    match error:
-        case {"data": {"apiErrorData": {"errorMessage": str(message)}}}:
-            return message
-        case {"data": {"validationErrorData": {"violations": [*violations]}}}:
-            return "; ".join(str(_message_in(violation)) for violation in violations)
-        case {"message": str(message)}:
-            return message
-    return None
 
 
 def received_at(response: requests.Response) -> datetime:

@@ -2,92 +2,126 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack, suppress
+import time
+from contextlib import ExitStack
 from http import HTTPStatus
-from http.client import BadStatusLine
 from random import uniform
 from threading import Lock
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import requests
 from singer_sdk import metrics
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-from urllib3.exceptions import InvalidChunkLength, InvalidHeader
+from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from tap_calltouch.api.answers import HeavyAnswerError, quote_message, read_answer
+from tap_calltouch.api.answers import read_answer
+from tap_calltouch.api.bodies import spool, write_body
+from tap_calltouch.api.connections import name_proxy, receiving_error, sending_error
+from tap_calltouch.api.deadlines import LimitedAdapter
+from tap_calltouch.api.errors import (
+    BusyError,
+    EmptyAnswerError,
+    HeavyAnswerError,
+    RejectedError,
+    SiteError,
+    labelled,
+)
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
-    from typing import IO
 
     from tap_calltouch.api.answers import Answer, Expected
-
-# Errors that quote what was read, which may be records.
-_QUOTING = {BadStatusLine, InvalidChunkLength}
+    from tap_calltouch.config.typed import Settings
 
 MAX_TRIES = 5
 HEAVY_TRIES = 2
 FIRST_WAIT_SECONDS = 1
 MAX_WAIT_SECONDS = 300
+REJECTION_SECONDS = 600  # of nothing but 429
 CHUNK_SIZE = 1 << 18
-SPOOL_SIZE = 4 << 20
+
+
+class Clock(Protocol):
+    """What the module `time` can do."""
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
 
 
 class Pace:
-    """Spaces the calls of all threads, so that no six reach the API within one second."""
+    """Spaces the API calls of all threads, so that no six reach the API within one second."""
 
     MARGIN = 1.09  # room for jitter on the way
     SLOWEST_SECONDS = 5.0
     RECOVERY = 0.98
 
-    def __init__(self, per_second: int) -> None:
+    def __init__(self, per_second: int, clock: Clock = time) -> None:
+        self._clock = clock
         self._shortest = self._spacing = self.MARGIN / per_second
         self._next = self._held_until = self._slowed_at = 0.0
-        self._turn = Lock()
+        self._turn = Lock()  # held while a call waits for its turn
+        self._change = Lock()  # held while the numbers change, also by who does not wait
 
     def wait(self) -> float:
-        """Wait for the turn of a call, and return when it goes."""
+        """Wait until an API call may start, and return its start time."""
         with self._turn:
-            while (rest := max(self._next, self._held_until) - monotonic()) > 0:
-                sleep(rest)
-            now = monotonic()
-            self._next = now + self._spacing
+            while (rest := max(self._next, self._held_until) - self._clock.monotonic()) > 0:
+                self._clock.sleep(rest)
+            now = self._clock.monotonic()
+            with self._change:
+                self._next = now + self._spacing
             return now
 
     def slow_down(self, called_at: float, seconds: float) -> None:
-        """Hold all calls for some seconds, and make half as many from then on.
+        """Hold all API calls for some seconds, and make half as many from then on.
 
         Args:
-            called_at: When the call went that was one too many. Those that went before the last
-                slowing down do not slow down again.
+            called_at: Start time of the rejected API call. One that started before the last
+                slow-down does not slow the pace again.
             seconds: How long nobody may call.
         """
-        now = monotonic()
-        if called_at > self._slowed_at:
-            self._slowed_at = now
-            self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
-        self._held_until = max(self._held_until, now + seconds)
+        with self._change:
+            now = self._clock.monotonic()
+            if called_at > self._slowed_at:
+                self._slowed_at = now
+                self._spacing = min(2 * self._spacing, self.SLOWEST_SECONDS)
+            self._held_until = max(self._held_until, now + seconds)
 
     def speed_up(self) -> None:
-        """Win back some of the pace after a call that was not rejected."""
-        self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
+        """Win back some of the pace after an API call that was not rejected."""
+        with self._change:
+            self._spacing = max(self._shortest, self._spacing * self.RECOVERY)
 
 
 class Client:
-    """A client of the Calltouch API, for all streams and threads."""
+    """A client of the Calltouch API, for all streams and threads.
 
-    def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        """Prepare; nothing is asked yet."""
-        self._base = str(config["api_url"]).rstrip("/")
-        self._token = str(config["api_token"])
-        self._timeout = int(config["request_timeout"])
+    Attributes:
+        settings: What the user wants.
+    """
+
+    def __init__(self, settings: Settings, logger: logging.Logger, clock: Clock = time) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            settings: What the user wants.
+            logger: Where to say that something is tried again.
+            clock: The module `time`, or what stands for it.
+        """
+        self.settings = settings
+        self._token = settings.api_token
         self._logger = logger
-        self._pace = Pace(config["requests_per_second"])
+        self._clock = clock
+        self._pace = Pace(settings.requests_per_second, clock)
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, LimitedAdapter())
+        self._counting = Lock()
 
     def get(
         self,
@@ -96,6 +130,7 @@ class Client:
         label: str,
         *,
         expected: Expected = "array",
+        id_name: str = "",
         heavy_tries: int = MAX_TRIES,
         on_call: Callable[[], None] = lambda: None,
     ) -> Answer:
@@ -104,115 +139,88 @@ class Client:
         Args:
             path: Behind the base URL.
             params: Query parameters, without the token.
-            label: Names in messages what is asked for.
+            label: Stands before every message, to say what was asked for.
             expected: What the answer should be.
+            id_name: The column whose values to collect, if any.
             heavy_tries: How often to try if a smaller question may be answered instead.
-            on_call: Called for each call, so that it is counted.
+            on_call: Called for each API call, so that it is counted; never by two threads at once.
 
         Returns:
             The answer.
 
         Raises:
             HeavyAnswerError: After `heavy_tries`, if that is less than all tries.
-            NotFoundError: If the API says that there is no such thing.
-            QuotaExhaustedError: If the daily points are used up.
-            FatalAPIError: If another try is of no use, or the last one failed.
+            NotFoundError: If the API does not know what was asked for.
+            SiteError: If this cannot be had, but something else may be.
+            FatalAPIError: If nothing can be had.
         """
-        attempt = heavy = 0
+        attempt = heavy = rejections = 0
+        rejected_at = float("inf")
         while True:
-            attempt += 1
             called_at = self._pace.wait()
-            on_call()
+            with self._counting:
+                on_call()
             try:
-                answer = self._download(path, params, label, expected)
+                with labelled(label):
+                    answer = self._download(path, params, expected, id_name)
+            except RejectedError as error:  # not answered, so it does not count as a try
+                rejections += 1
+                rejected_at = min(rejected_at, called_at)
+                if called_at - rejected_at >= REJECTION_SECONDS:
+                    msg = f"{error} It answered nothing else for ten minutes."
+                    raise BusyError(msg) from None
+                wait = wait_seconds(rejections, error.response)
+                self._logger.warning("%s Trying again in %.1f s.", error, wait)
+                self._pace.slow_down(called_at, wait)
             except RetriableAPIError as error:
+                attempt += 1
+                rejections, rejected_at = 0, float("inf")
                 heavy += isinstance(error, HeavyAnswerError)
                 if heavy == heavy_tries and heavy_tries < MAX_TRIES:
                     raise
-                if attempt == MAX_TRIES:
-                    msg = f"{error} Gave up after {MAX_TRIES} tries."
-                    raise FatalAPIError(msg) from None
+                if attempt == (HEAVY_TRIES if isinstance(error, EmptyAnswerError) else MAX_TRIES):
+                    msg = f"{error} Gave up after {attempt} tries."
+                    # What was not even answered is not for one site alone.
+                    is_answer = isinstance(error, (HeavyAnswerError, EmptyAnswerError))
+                    raise (SiteError if is_answer else FatalAPIError)(msg) from None
                 wait = wait_seconds(attempt, error.response)
                 self._logger.warning("%s Trying again in %.1f s.", error, wait)
-                if getattr(error.response, "status_code", None) == HTTPStatus.TOO_MANY_REQUESTS:
-                    self._pace.slow_down(called_at, wait)
-                else:
-                    sleep(wait)
+                self._clock.sleep(wait)
             else:
                 self._pace.speed_up()
                 return answer
 
     def _download(
-        self, path: str, params: Mapping[str, str], label: str, expected: Expected
+        self, path: str, params: Mapping[str, str], expected: Expected, id_name: str
     ) -> Answer:
-        response = self._send(path, params, label)
+        response = self._send(path, params)
         self._log_duration(path, response)
+        if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            msg = f"{name_proxy(self.settings)} answered 407. Check `HTTP_PROXY`."
+            raise FatalAPIError(msg)
         with response, ExitStack() as stack:
             body = stack.enter_context(spool())
             try:
                 for chunk in response.iter_content(CHUNK_SIZE):
-                    write_body(body, chunk, label)
+                    write_body(body, chunk)
             except requests.RequestException as error:
-                msg = f"{label}: the connection failed ({self._reason(error)})."
-                raise HeavyAnswerError(msg) from None
-            answer = read_answer(response, body, label, self._token, expected)
-            if answer.body is body:
-                stack.pop_all()
+                raise receiving_error(error, self.settings) from None
+            answer = read_answer(response, body, self._token, expected, id_name)
+            stack.pop_all()
             return answer
 
-    def _send(self, path: str, params: Mapping[str, str], label: str) -> requests.Response:
-        """Make a call. Errors of the connection become ours; theirs hold the URL with the token."""
+    def _send(self, path: str, params: Mapping[str, str]) -> requests.Response:
+        """Send one request. Replace connection errors, whose text holds the URL with the token."""
         try:
             return self._session.get(
-                f"{self._base}{path}",
+                f"{self.settings.api_url}{path}",
                 params={"clientApiId": self._token, **params},
                 stream=True,
-                timeout=self._timeout,
+                timeout=self.settings.request_timeout,
                 allow_redirects=False,  # else the token would travel to the other host
             )
-        except requests.ReadTimeout:
-            msg = f"{label}: the API did not answer within {self._timeout} seconds."
-            raise HeavyAnswerError(msg) from None
-        except (requests.RequestException, TypeError, ValueError) as error:
-            if advice := self._advice(error):
-                msg = f"{label}: {advice}."
-                raise FatalAPIError(msg) from None
-            where = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
-            msg = f"{label}: the connection {where}failed ({self._reason(error)})."
-            raise RetriableAPIError(msg) from None
-        except OSError as error:
-            msg = f"{label}: {error}. Check `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE`."
-            raise FatalAPIError(msg) from None
-
-    def _advice(self, error: Exception) -> str:
-        """Return what is wrong if another try would not avoid it, else nothing.
-
-        The address of a proxy is left out, since it may hold a password.
-        """
-        if isinstance(error, requests.exceptions.SSLError):
-            reason = self._reason(error)
-            if "CERTIFICATE" not in reason:
-                return f"there is no common TLS version with the server ({reason}); check `api_url`"
-            return f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`"
-        if isinstance(error, requests.exceptions.InvalidSchema):
-            return "a SOCKS proxy needs the library PySocks"
-        is_address = isinstance(error, requests.exceptions.InvalidURL)
-        if isinstance(error, requests.RequestException) and not is_address:
-            return ""
-        # Also what is not of requests: TypeError for a proxy with a user but without a host,
-        # ValueError for an address that cannot be encoded, or for that of a redirect, which
-        # requests reads even if it does not follow.
-        return (
-            "the address of the API, of the proxy or of a redirect is malformed; check `api_url` "
-            "and `HTTPS_PROXY`"
-        )
-
-    def _reason(self, error: Exception) -> str:
-        cause = error.args[0] if error.args else error
-        for part in getattr(cause, "args", ()):
-            if type(part) in _QUOTING:
-                return type(part).__name__
-        return quote_message(str(getattr(cause, "reason", cause)), self._token)
+        except (requests.RequestException, OSError, TypeError, ValueError) as error:
+            raise sending_error(error, self.settings) from None
 
     def _log_duration(self, path: str, response: requests.Response) -> None:
         point = metrics.Point(
@@ -242,35 +250,11 @@ def wait_seconds(attempt: int, response: requests.Response | None) -> float:
         Seconds: a second, twice as long each time, with jitter; longer if `Retry-After` says so,
         but at most 300.
     """
-    wait = uniform(0.5, 1) * FIRST_WAIT_SECONDS * 2 ** (attempt - 1)  # noqa: S311 - jitter
+    longest = min(FIRST_WAIT_SECONDS * 2 ** min(attempt - 1, 10), MAX_WAIT_SECONDS)
+    wait = uniform(0.5, 1) * longest  # noqa: S311 - jitter
     header = response.headers.get("Retry-After") if response is not None else None
     try:
         asked = Retry().parse_retry_after(header) if header else 0
     except (InvalidHeader, OverflowError, ValueError):
         asked = 0
     return float(min(max(wait, asked), MAX_WAIT_SECONDS))
-
-
-def spool() -> IO[bytes]:
-    """Return a new body, which goes from memory into an unnamed file when it gets large."""
-    return tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
-
-
-def write_body(body: IO[bytes], chunk: bytes, label: str) -> None:
-    """Add to a body.
-
-    Raises:
-        FatalAPIError: If the temporary folder has no room for it.
-    """
-    try:
-        body.write(chunk)
-        body.flush()  # now, since a later error would come from anywhere
-    except OSError as error:
-        size = body.tell() + len(chunk)
-        with suppress(OSError):
-            body.close()  # which writes once more
-        msg = (
-            f"{label}: the temporary folder cannot hold the answer, {size} bytes so far "
-            f"({error.strerror or error}). Set TMPDIR to a folder with more room."
-        )
-        raise FatalAPIError(msg) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from tap_calltouch.instants import DAY, HOUR, MIDNIGHT
@@ -82,6 +83,8 @@ def halves(window: DateWindow) -> list[DateWindow]:
 class WindowLength:
     """How long a window may be: as long as the user wants, shorter where answers are too heavy.
 
+    Safe to use from threads.
+
     A length that works is kept. Only after 16 good windows in a row is one window of twice the
     length tried: to grow after each success would let every other call fail at a steady limit.
     """
@@ -89,27 +92,32 @@ class WindowLength:
     def __init__(self, longest: timedelta) -> None:
         self._longest = self._length = longest
         self._good = 0
+        self._lock = Lock()
 
-    def __call__(self) -> timedelta:
+    def current(self) -> timedelta:
         """Return the length of the next window: what worked, or twice as long if that is due."""
-        if self._good < GOOD_WINDOWS:
-            return self._length
-        return min(self._longest, 2 * self._length)
+        with self._lock:
+            if self._good < GOOD_WINDOWS:
+                return self._length
+            return min(self._longest, 2 * self._length)
 
-    def begin(self, window: DateWindow) -> bool:
+    def start_trial(self, window: DateWindow) -> bool:
         """Note that a window is asked for, and return whether it is longer than what worked."""
-        if is_longer := window.length > self._length:
-            self._good = 0  # so that no other one is tried meanwhile
-        return is_longer
+        with self._lock:
+            if is_longer := window.length > self._length:
+                self._good = 0  # so that no other one is tried meanwhile
+            return is_longer
 
-    def worked(self, window: DateWindow) -> None:
+    def record_success(self, window: DateWindow) -> None:
         """Note that a window was answered."""
-        self._good += 1
-        if window.length > self._length:
-            self._length, self._good = window.length, 0
+        with self._lock:
+            self._good += 1
+            if window.length > self._length:
+                self._length, self._good = window.length, 0
 
-    def failed(self, window: DateWindow) -> None:
+    def record_failure(self, window: DateWindow) -> None:
         """Note that a window was too heavy."""
         lengths = (max(half.length, HOUR) for half in halves(window))
-        self._length = min([self._length, *lengths])
-        self._good = 0
+        with self._lock:
+            self._length = min([self._length, *lengths])
+            self._good = 0

@@ -67,7 +67,7 @@ def read_environment(schema: Config, log: Callable[[int, str], None]) -> Config:
         Texts by setting; `normalize` converts them.
 
     Raises:
-        InputError: If the file is no text.
+        InputError: If the file is not text.
     """
     settings = {f"{_PREFIX}{name.upper()}": name for name in schema["properties"]}
     path = find_dotenv(usecwd=True)

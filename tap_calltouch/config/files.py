@@ -56,7 +56,7 @@ def read_object(path: str | PurePath, label: str) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is no number of JSON"
+    msg = f"{name} is not a number of JSON"
     raise ValueError(msg)
 
 
@@ -198,5 +198,5 @@ def _expect_object(value: Any, label: str) -> dict[str, Any]:
 
 
 def _show(value: Any) -> str:
-    # The SDK reads numbers that are no integers as Decimal.
+    # The SDK reads numbers that are not integers as Decimal.
     return json.dumps(value, ensure_ascii=False, default=str)[:80]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
@@ -13,55 +13,75 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 API_URL = "https://api.calltouch.ru/calls-service/RestAPI"
-# Setting: API parameter, what it loads, the field it fills.
+
+
+class _Flag(NamedTuple):
+    """How a setting adds to the records: its API parameter, what it loads, the field it fills."""
+
+    parameter: str
+    content: str
+    field: str
+
+
+class _Filter(NamedTuple):
+    """How a setting leaves records out: its API parameter, its title, and a text about the rest."""
+
+    parameter: str
+    title: str
+    text: str
+
+
 _FLAGS = {
-    "with_map_visits": ("withMapVisits", "visits of each visitor", "mapVisits"),
-    "with_yandex_direct": ("withYandexDirect", "Yandex Direct ids", "yandexDirect"),
-    "with_google_adwords": ("withGoogleAdwords", "Google Ads ids", "googleAdWords"),
-    "with_attrs": ("withAttrs", "third-party parameters of the visit", "attrs"),
-    "with_custom_fields": ("withCustomFields", "custom fields", "customFields"),
-    "with_dcm": ("withDcm", "transfers to DoubleClick Campaign Manager", "dcm"),
+    "with_map_visits": _Flag("withMapVisits", "visits of each visitor", "mapVisits"),
+    "with_yandex_direct": _Flag("withYandexDirect", "Yandex Direct ids", "yandexDirect"),
+    "with_google_adwords": _Flag("withGoogleAdwords", "Google Ads ids", "googleAdWords"),
+    "with_attrs": _Flag("withAttrs", "third-party parameters of the visit", "attrs"),
+    "with_custom_fields": _Flag("withCustomFields", "custom fields", "customFields"),
+    "with_dcm": _Flag("withDcm", "transfers to DoubleClick Campaign Manager", "dcm"),
 }
 _REQUEST_FLAGS = {
-    "with_request_tags": ("withRequestTags", "tags of each request", "RequestTags"),
-    "with_widget_info": ("withWidgetInfo", "what visitors entered in widgets", "widgetInfo"),
+    "with_request_tags": _Flag("withRequestTags", "tags of each request", "RequestTags"),
+    "with_widget_info": _Flag("withWidgetInfo", "what visitors entered in widgets", "widgetInfo"),
 }
 _CALL_FLAGS = {
-    "with_call_tags": ("withCallTags", "tags of each call", "callTags"),
-    "with_orders": ("withOrders", "orders of each call", "orders"),
-    "with_comments": ("withComments", "comments on each call", "comments"),
-    "with_text": ("withText", "recognised speech", "phrases"),
-    "with_callback_info": (
+    "with_call_tags": _Flag("withCallTags", "tags of each call", "callTags"),
+    "with_orders": _Flag("withOrders", "orders of each call", "orders"),
+    "with_comments": _Flag("withComments", "comments on each call", "comments"),
+    "with_text": _Flag("withText", "recognised speech", "phrases"),
+    "with_callback_info": _Flag(
         "withCallbackInfo",
         "details of the callback request",
         "callbackInfo",
     ),
 }
-# Setting: API parameter, title, which requests are left.
+# The text says which requests are left.
 _FILTERS = {
-    "subject": ("subject", "Form name", "whose form name starts with this"),
-    "keywords": ("keywords", "Keywords", "whose search phrase contains this"),
-    "city": ("city", "City", "from this city (exact match, as in Sypex Geo)"),
-    "source": ("source", "Source", "from this source (exact match)"),
-    "medium": ("medium", "Medium", "from this medium (exact match)"),
-    "manager": ("manager", "Manager", "of this manager (exact match)"),
-    "ani_value": ("ani.value", "Phone number", "with this phone number"),
-    "email_value": ("email.value", "E-mail", "with this e-mail address"),
+    "subject": _Filter("subject", "Form name", "whose form name starts with this"),
+    "keywords": _Filter("keywords", "Keywords", "whose search phrase contains this"),
+    "city": _Filter("city", "City", "from this city (exact match, as in Sypex Geo)"),
+    "source": _Filter("source", "Source", "from this source (exact match)"),
+    "medium": _Filter("medium", "Medium", "from this medium (exact match)"),
+    "manager": _Filter("manager", "Manager", "of this manager (exact match)"),
+    "ani_value": _Filter("ani.value", "Phone number", "with this phone number"),
+    "email_value": _Filter("email.value", "E-mail", "with this e-mail address"),
 }
+# The text is the setting with the value that is compared.
 _FILTER_MODES = {
-    "ani_filter_mode": ("ani.filterMode", "Phone number", "ani_value"),
-    "email_filter_mode": ("email.filterMode", "E-mail", "email_value"),
+    "ani_filter_mode": _Filter("ani.filterMode", "Phone number", "ani_value"),
+    "email_filter_mode": _Filter("email.filterMode", "E-mail", "email_value"),
 }
 _CALL_FILTERS = {
-    "unique_calls_only": ("uniqueOnly", "unique calls"),
-    "target_calls_only": ("targetOnly", "target calls"),
-    "unique_target_calls_only": ("uniqTargetOnly", "unique target calls"),
-    "callback_calls_only": ("callbackOnly", "callbacks"),
+    "unique_calls_only": _Filter("uniqueOnly", "Unique calls", "unique calls"),
+    "target_calls_only": _Filter("targetOnly", "Target calls", "target calls"),
+    "unique_target_calls_only": _Filter(
+        "uniqTargetOnly", "Unique target calls", "unique target calls"
+    ),
+    "callback_calls_only": _Filter("callbackOnly", "Callbacks", "callbacks"),
 }
 
 
-def _parameters(*flags: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    return {name: parameter for group in flags for name, (parameter, *_) in group.items()}
+def _parameters(*groups: Mapping[str, _Flag] | Mapping[str, _Filter]) -> dict[str, str]:
+    return {name: row.parameter for group in groups for name, row in group.items()}
 
 
 # For each journal: setting -> API parameter of the same meaning.
@@ -86,15 +106,15 @@ def _flag(name: str, parameter: str, title: str, description: str) -> th.Propert
     )
 
 
-def _flags(flags: dict[str, tuple[str, str, str]], note: str = "") -> list[th.Property[Any]]:
+def _flags(flags: Mapping[str, _Flag], note: str = "") -> list[th.Property[Any]]:
     return [
         _flag(
             name,
-            parameter,
-            content[0].upper() + content[1:],
-            f"Load {content} into `{field}`{note}.",
+            flag.parameter,
+            flag.content[0].upper() + flag.content[1:],
+            f"Load {flag.content} into `{flag.field}`{note}.",
         )
-        for name, (parameter, content, field) in flags.items()
+        for name, flag in flags.items()
     ]
 
 
@@ -166,21 +186,21 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.Property(
             name,
             th.StringType,
-            title=title,
-            description=f"Only requests {which}. API: `{parameter}`.",
+            title=row.title,
+            description=f"Only requests {row.text}. API: `{row.parameter}`.",
         )
-        for name, (parameter, title, which) in _FILTERS.items()
+        for name, row in _FILTERS.items()
     ),
     *(
         th.Property(
             name,
             th.StringType,
             allowed_values=["startwith", "contains", "exact"],
-            title=f"{title} filter mode",
-            description=f"How `{value}` is compared; the API's default is `exact`. "
-            f"API: `{parameter}`.",
+            title=f"{row.title} filter mode",
+            description=f"How `{row.text}` is compared; the API's default is `exact`. "
+            f"API: `{row.parameter}`.",
         )
-        for name, (parameter, title, value) in _FILTER_MODES.items()
+        for name, row in _FILTER_MODES.items()
     ),
     *_flags(_FLAGS, ", for requests and calls"),
     *_flags(_REQUEST_FLAGS, ", for requests only"),
@@ -194,8 +214,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "one (`1`, the API's default). API: `attribution`.",
     ),
     *(
-        _flag(name, parameter, content.capitalize(), f"Only {content}.")
-        for name, (parameter, content) in _CALL_FILTERS.items()
+        _flag(name, row.parameter, row.title, f"Only {row.text}.")
+        for name, row in _CALL_FILTERS.items()
     ),
     th.Property(
         "request_numbers",

@@ -121,14 +121,21 @@ def _read_bookmark(name: str, entry: State, key: str) -> State:
         _refuse(f"`bookmarks.{name}` has no `{_BOOKMARK}`")
     if entry.get(_BOOKMARK) is None:
         return entry
+    now = datetime.now(timezone.utc)
+    # The SDK reads numbers that are not integers as Decimal.
+    shown = json.dumps(entry[_BOOKMARK], default=float)[:60]
     try:
-        is_plausible = _FIRST <= _instant_of(entry) < datetime.now(timezone.utc) + _SLACK
+        instant = _instant_of(entry)
     except (TypeError, ValueError, AttributeError, OverflowError):
-        is_plausible = False
-    if not is_plausible:
-        # The SDK reads numbers that are no integers as Decimal.
-        shown = json.dumps(entry[_BOOKMARK], default=float)[:60]
-        _refuse(f"the `{_BOOKMARK}` {shown} in `bookmarks.{name}` is no usable date-time")
+        instant = datetime.min.replace(tzinfo=timezone.utc)
+    if instant < _FIRST:
+        _refuse(f"the `{_BOOKMARK}` {shown} in `bookmarks.{name}` is not a usable date-time")
+    if instant > now + _SLACK:
+        msg = (
+            f"The bookmark {shown} of stream {name} lies ahead of this machine's clock, which says "
+            f"{now:%Y-%m-%d %H:%M} UTC. Set the clock, or correct the bookmark."
+        )
+        raise InputError(msg)
     return entry
 
 

@@ -1,4 +1,4 @@
-"""What the SDK does to records and messages, faster, belongs here: maps, flattening, files, lines.
+"""The SDK's work on records and messages belongs here, done faster: maps, flattening, lines, files.
 
-Nothing of Calltouch must come in: no journal, no window, no name of a field.
+Nothing of Calltouch must come in: journals, windows, names of fields.
 """

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_calltouch.records.structs import attributes
+
 if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
@@ -22,8 +24,8 @@ class UnknownColumnError(Exception):
 class Flattener:
     """A function from a struct to a dict of columns, built for one shape.
 
-    As in the SDK's, the columns of an object that is null are missing; what is no scalar below the
-    last level becomes JSON text, here in UTF-8 and without escapes.
+    As in the SDK, a null object has no columns, and objects and arrays at the last level become
+    JSON text (here UTF-8, unescaped).
     """
 
     def __init__(self, shape: Shape, stream_map: StreamMap, path: tuple[str, ...] = ()) -> None:
@@ -42,8 +44,9 @@ class Flattener:
         scalars: dict[str, str] = {}
         self._others: list[tuple[str, str]] = []
         self._objects: list[tuple[str, Flattener]] = []
-        for number, (name, field) in enumerate(shape.fields.items()):
-            attribute = f"f{number}"
+        names = attributes(shape)
+        for name, field in shape.fields.items():
+            attribute = names[name]
             column = _column(stream_map, (*path, name))
             is_split = field.kind == "object" and not field.items and not is_last
             # The SDK writes an object whole if another field has made a column of its name.

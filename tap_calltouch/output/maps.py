@@ -88,7 +88,11 @@ def leaves_nothing(stream_maps: Iterable[StreamMap]) -> bool:
 
 
 class RecordMapper:
-    """Makes of records what goes out, as a plain tap of the SDK would."""
+    """Makes of records what goes out, as a plain tap of the SDK would.
+
+    Attributes:
+        left_out: How many records no map has let through.
+    """
 
     def __init__(
         self, stream_maps: Sequence[StreamMap], shape: Shape, definitions: dict[str, Any] | None
@@ -100,6 +104,7 @@ class RecordMapper:
             shape: The shape of records.
             definitions: What the user has written of all streams' maps.
         """
+        self.left_out = 0
         self._stream_maps = stream_maps
         self._names = tuple(shape.fields)
         self._definitions = definitions or {}
@@ -136,6 +141,7 @@ class RecordMapper:
 
     def _transformed(self, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         for record in map(self._to_dict, records):
+            is_left_out = True
             for stream_map in self._stream_maps:
                 try:
                     mapped = stream_map.transform(record)
@@ -148,8 +154,10 @@ class RecordMapper:
                     )
                     raise FatalAPIError(msg) from None
                 if mapped is not None:
+                    is_left_out = False
                     _drop_null_objects(mapped, stream_map)
                     yield stream_map.stream_alias, mapped
+            self.left_out += is_left_out
 
     def _to_dict(self, record: Any) -> Any:
         """Convert a record as far as maps look into it; the rest stays for the encoder."""

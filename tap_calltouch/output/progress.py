@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +48,14 @@ class Progress:
         left = (now - self._began) * (1 - share) / share
         total = max(self._windows, self._done)
         return (
-            f"window {self._done} of {total}, {share:.0%}, {describe_rows(self._rows)}, "
+            f"window {self._done} of {total}, {share:.0%}, {format_rows(self._rows)}, "
             f"about {timedelta(seconds=round(left))} left"
         )
 
     def summary(self) -> str:
         """Return the line for the end."""
         seconds = self._clock() - self._began
-        return f"{count(self._done, 'window')}, {describe_rows(self._rows)}, in {seconds:.1f} s"
+        return f"{count(self._done, 'window')}, {format_rows(self._rows)}, in {seconds:.1f} s"
 
 
 def count(number: int, noun: str) -> str:
@@ -63,31 +63,8 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def describe_rows(rows: Counter[str]) -> str:
+def format_rows(rows: Counter[str]) -> str:
     """Return in words what became of rows; `written` counts those that were."""
     left_out = [f"{number} left out ({why})" for why, number in rows.items() if why != "written"]
     received = count(sum(rows.values()), "row")
     return ", ".join([f"{received} received, {rows['written']} written", *left_out])
-
-
-def describe_sample(records: list[dict[str, Any]], schema: dict[str, Any], key: str) -> str:
-    """Return in words what a test of the connection brought: records of one day."""
-    if not records:
-        return (
-            "the API answered, but without records for that day. Check `site_ids`, `start_date`, "
-            "`end_date` and the filters, or whether there was anything on that day"
-        )
-    dates = sorted(record[key] for record in records if record.get(key))
-    dated = f", from {dates[0]} to {dates[-1]}" if dates else ""
-    parts = [
-        name
-        for name, field in schema["properties"].items()
-        if {"array", "object"} & set(field["type"])
-    ]
-    filled = [name for name in parts if any(record.get(name) for record in records)]
-    empty = [name for name in parts if name not in filled]
-    return (
-        f"{count(len(records), 'record')} received{dated}. "
-        f"Filled in some: {', '.join(filled) or 'none'}. "
-        f"Empty in all: {', '.join(empty) or 'none'}"
-    )

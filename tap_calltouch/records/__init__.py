@@ -1,4 +1,4 @@
-"""What turns the bytes of an answer into clean records belongs here.
+"""Turning the bytes of an answer into clean records belongs here.
 
-Neither HTTP nor Singer messages must come in, nor settings: what a record is, a schema says.
+Neither HTTP nor Singer messages nor settings must come in: a schema says what a record is.
 """

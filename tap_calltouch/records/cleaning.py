@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
+from collections import Counter
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape, stamp
+from tap_calltouch.instants import format_epoch_ms
+from tap_calltouch.lenient import decode_leniently
+from tap_calltouch.records.structs import ANY, MAX_INTEGER, MIN_INTEGER, UNITS, Shape
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 _UNSAFE_FLOAT = 2**53  # from here on a float does not hold every integer
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a database refuses within a text
@@ -27,33 +26,14 @@ _REPLACEMENT = "\ufffd"
 _INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-_MAX_NESTING = 10_000
-_MAX_DIGITS = 1000
 _TEXT = Shape("string")
+
+#: How many values were changed, by what became of them and by the path of the field.
+Changes = Counter[tuple[str, str]]
 
 
 class UnusableRecordError(ValueError):
     """A record lacks a value that it cannot do without."""
-
-
-def _parse_integer(digits: str) -> float:
-    # Python refuses more digits than 4300, and no field holds so many.
-    return int(digits) if len(digits) <= _MAX_DIGITS else math.nan
-
-
-_decode = json.JSONDecoder(strict=False, parse_int=_parse_integer).decode
-
-
-def decode_leniently(raw: bytes) -> Any:
-    """Decode any JSON, also what msgspec refuses: NaN, control characters, very deep nesting."""
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(raw)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _MAX_NESTING))
-    try:
-        return _decode(raw.decode("utf-8", "surrogateescape"))
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def describe(value: Any) -> str:
@@ -66,15 +46,19 @@ def describe(value: Any) -> str:
 class Cleaner:
     """Fits values to shapes, and counts what it changes."""
 
-    def __init__(self, unit: str, changes: Counter[tuple[str, str]]) -> None:
+    def __init__(self, unit: str) -> None:
         """Prepare.
 
         Args:
             unit: What the API counts instants in: `ms` or `s`.
-            changes: Where to count; see `Drift`.
         """
         self._factor = UNITS[unit]
-        self._changes = changes
+        self._changes: Changes = Counter()
+
+    def take_changes(self) -> Changes:
+        """Return what was changed since this was called last."""
+        changes, self._changes = self._changes, Counter()
+        return changes
 
     def clean(self, value: Any, shape: Shape, path: str) -> Any:
         """Fit a value to a shape.
@@ -100,10 +84,35 @@ class Cleaner:
             self._changes["replaced" if is_damaged else "converted", path] += 1
         return cleaned
 
+    def clean_record(
+        self, item: Any, shape: Shape, defaults: Mapping[str, Any], required: Iterable[str]
+    ) -> dict[str, Any]:
+        """Fit an item of an answer to the shape of a record.
+
+        Args:
+            item: Any JSON value.
+            shape: What the record should be.
+            defaults: Values of columns that are null.
+            required: Columns that must not be null.
+
+        Raises:
+            UnusableRecordError: If the item is not an object, or a required column stays null.
+        """
+        if not isinstance(item, dict):
+            msg = "an item of the array is not an object"
+            raise UnusableRecordError(msg)
+        record = self.clean_object(item, shape)
+        record |= {name: value for name, value in defaults.items() if record[name] is None}
+        for name in required:
+            if record[name] is None:
+                msg = f"a record has no usable `{name}` (found {describe(item.get(name))})"
+                raise UnusableRecordError(msg)
+        return record
+
     def _fit(self, value: Any, shape: Shape, path: str) -> Any:
         """Fit a value to a shape; raise an error if nothing of it can be kept."""
         if shape.kind == "instant":
-            return stamp(_to_integer(value) * self._factor)
+            return format_epoch_ms(_to_integer(value) * self._factor)
         if _is_nested(value, shape):
             return self._fit_nested(value, shape, path)
         if shape.kind in _CONVERSIONS or shape.is_open:
@@ -190,7 +199,7 @@ def _to_string(value: Any) -> str:
         raise ValueError
     if isinstance(value, (dict, list)):
         return json.dumps(_to_anything(value), ensure_ascii=False)
-    return str(value) if type(value) is int else json.dumps(value)
+    return json.dumps(value)
 
 
 def _to_integer(value: Any) -> int:
@@ -228,7 +237,7 @@ def _to_boolean(value: Any) -> bool:
 
 
 def _to_anything(value: Any) -> Any:
-    """Clean a value for which the schema says nothing: texts, and what is no number of JSON."""
+    """Clean a value for which the schema says nothing: texts, and what JSON has no number for."""
     if isinstance(value, dict):
         return {_to_string(name): _to_anything(item) for name, item in value.items()}
     if isinstance(value, list):

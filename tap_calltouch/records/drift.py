@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from logging import INFO, WARNING
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from tap_calltouch.records.cleaning import read_nested
+from tap_calltouch.records.cleaning import Changes, read_nested
+from tap_calltouch.redaction import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,19 +44,17 @@ class Drift:
         unknown: The JSON type of fields that the schema does not have.
     """
 
-    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Changes = field(default_factory=Counter)
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def look_for_unknown(self, answer: IO[bytes], schema: dict[str, Any]) -> None:
+    def look_for_unknown(self, array: bytes, schema: dict[str, Any]) -> None:
         """Compare the fields of the first record of an answer with the stream's schema.
 
         Args:
-            answer: A JSON array, from the file's position on, which is kept.
+            array: A JSON array that begins with the record.
             schema: JSON Schema of a record.
         """
-        start = answer.tell()
-        text = answer.read(_FIRST_BYTES).decode("utf-8", "replace")[1:].lstrip()
-        answer.seek(start)
+        text = array[:_FIRST_BYTES].decode("utf-8", "replace")[1:].lstrip()
         try:
             record, _ = _decode_first(text)
         except (ValueError, RecursionError):
@@ -72,7 +71,8 @@ class Drift:
             if listed:
                 yield level, f"{text}: {listed}"
         if self.unknown:
-            listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(self.unknown.items()))
+            fields = sorted((plain_name(name), kind) for name, kind in self.unknown.items())
+            listed = ", ".join(dict.fromkeys(f"{name} ({kind})" for name, kind in fields))
             yield WARNING, f"Unknown fields (please report them): {listed}"
 
 

@@ -7,8 +7,6 @@ numbers are instants, since a catalog may say anything of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -26,12 +24,14 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 UNITS = {"ms": 1, "s": 1000}
 _INTEGER = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
 _ALL = SelectionMask()
-_EPOCH = date(1970, 1, 1)
 _KINDS: set[Any] = {"string", "boolean", "number", "integer", "object", "array"}
 
 
 class _Anything(type):
-    """The type of types that msgspec leaves to its `dec_hook`, which may return anything."""
+    """Metaclass of placeholder types.
+
+    msgspec hands their values to `dec_hook` and accepts whatever comes back.
+    """
 
     def __instancecheck__(cls, _value: object) -> bool:
         return True
@@ -62,8 +62,9 @@ class Shape:
     Attributes:
         kind: Its type, or `any`.
         fields: The fields of an object, by name.
-        items: What an array holds, or an object beside its fields, which else drops what they do
-            not list; of a value of any type, what an object is.
+        items: The shape of an array's items, or of the values of keys that `fields` does not name
+            (None: such keys are dropped). For kind `any`: the shape to use if the value is an
+            object.
         deselected: Paths of fields that the user deselected and `fields` cannot know.
         is_open: Whether the catalog allows any other value, too.
     """
@@ -76,7 +77,10 @@ class Shape:
 
     @property
     def is_typed(self) -> bool:
-        """Whether msgspec can decode it: it has no type for fields beside others."""
+        """Whether msgspec has a type for it.
+
+        It has none for an object with both named fields and free keys.
+        """
         names = "".join(self.fields)
         is_free = self.kind == "any" or (self.kind == "object" and self.items)
         return (
@@ -109,35 +113,47 @@ def shape_of(
     kind: Any = _type_of(schema)
     if own.get("format") == "date-time":
         return Shape("instant" if kind in {"string", "any"} else kind)
-    properties, others = schema.get("properties"), schema.get("additionalProperties")
-    is_free = properties is None and not isinstance(others, dict)
+    is_free = "properties" not in schema and not isinstance(
+        schema.get("additionalProperties"), dict
+    )
     if is_open := kind == "any" and is_free and _has_instants(own):
         kind = _type_of(own)
-    deselected = _deselected_below(mask, path)
     own = own.get("items") or own  # one value may stand for an array of such values
-    if kind == "array":
-        items = shape_of(schema.get("items") or {}, own)
-        return Shape("array", items=items, deselected=deselected, is_open=is_open)
-    if kind == "any" and properties is not None:
+    if kind == "object":
+        return _shape_of_object(schema, own, mask, path, is_open=is_open)
+    if kind == "any" and "properties" in schema:
         # One of several types; what stands here of an object holds for one.
-        return Shape("any", items=shape_of({**schema, "type": "object"}, own, mask, path))
-    if kind != "object":
-        return Shape(kind, deselected=deselected)
-    known = own.get("properties", {})
-    listed = properties or {}
+        return Shape("any", items=_shape_of_object(schema, own, mask, path))
+    items = shape_of(schema.get("items") or {}, own) if kind == "array" else None
+    return Shape(kind, items=items, deselected=_deselected_below(mask, path), is_open=is_open)
+
+
+def _shape_of_object(
+    schema: Schema,
+    own: Schema,
+    mask: Mapping[Breadcrumb, bool],
+    path: Breadcrumb,
+    *,
+    is_open: bool = False,
+) -> Shape:
+    listed, known = schema.get("properties", {}), own.get("properties", {})
     fields = {
         name: shape_of(inner, known.get(name, {}), mask, below)
         for name, inner in listed.items()
         if mask[below := (*path, "properties", name)]
     }
-    if not others and properties is not None:
+    others = schema.get("additionalProperties")
+    if "properties" in schema and not others:
         return Shape("object", fields)
     other = others if isinstance(others, dict) else {}
+    # Instants are found by name, whether the catalog lists them or not.
     for name, inner in known.items():
         below = (*path, "properties", name)
         if name not in listed and mask[below] and _has_instants(inner):
             fields[name] = shape_of(other, inner, mask, below)
-    return Shape("object", fields, shape_of(other, {}), deselected, is_open)
+    return Shape(
+        "object", fields, shape_of(other, {}), _deselected_below(mask, path), is_open=is_open
+    )
 
 
 def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> frozenset[Breadcrumb]:
@@ -164,6 +180,14 @@ def _has_instants(schema: Schema) -> bool:
     return schema.get("format") == "date-time" or any(map(_has_instants, filter(None, inner)))
 
 
+def attributes(shape: Shape) -> dict[str, str]:
+    """Return the attribute of each field of a shape in its struct.
+
+    Attributes have names of their own, since a column may have any name.
+    """
+    return {name: f"f{number}" for number, name in enumerate(shape.fields)}
+
+
 def struct_type(
     shape: Shape,
     required: Collection[str] = (),
@@ -182,17 +206,17 @@ def struct_type(
 
     Returns:
         A struct with a field for each of the shape's, in their order, in which msgspec finds them
-        fastest. Attributes have names of their own, since a column may have any name; those of
-        the fields stand in `__struct_encode_fields__`.
+        fastest. Its attributes are those of `attributes`.
     """
     fields: list[Any] = []
-    for number, (key, inner) in enumerate(shape.fields.items()):
+    names = attributes(shape)
+    for key, inner in shape.fields.items():
         decoded = _python_type(inner, drifting, prefix + key)
         default = defaults.get(key, msgspec.NODEFAULT)
         if key not in required and key not in defaults:
             decoded, default = decoded | None, None
         options = msgspec.field(default=default, name=key)
-        fields.append((f"f{number}", decoded, options))
+        fields.append((names[key], decoded, options))
     return msgspec.defstruct(prefix.rstrip(".") or "Record", fields, kw_only=True, gc=False)
 
 
@@ -213,30 +237,3 @@ def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:
         "integer": _INTEGER,
         "instant": Instant,
     }.get(shape.kind, Any)
-
-
-def stamp(milliseconds: int) -> str:
-    """Format an instant as `instants.timestamp` does, much faster.
-
-    Args:
-        milliseconds: Since 1970.
-
-    Returns:
-        RFC 3339 in UTC with milliseconds.
-
-    Raises:
-        OverflowError: Outside the years 1 to 9999.
-    """
-    day = _day(milliseconds // 86_400_000)
-    minute = _minute(milliseconds // 60_000 % 1440)
-    return f"{day}T{minute}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}+00:00"
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (_EPOCH + timedelta(days)).isoformat()
-
-
-@cache
-def _minute(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
-from tests.support.streams import CALLS, MOSCOW, REQUESTS, STREAMS, lines_with
+from tests.support.streams import (
+    CALLS,
+    MOSCOW,
+    REQUESTS,
+    STREAMS,
+    last_error,
+    lines_with,
+    warnings_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +57,8 @@ BREAKS: dict[str, Callable[[bytes], bytes]] = {
     "nothing": lambda _: b"",
 }
 each_break = pytest.mark.parametrize("spoil", BREAKS.values(), ids=BREAKS)
+HEAVY_BREAKS = {name: spoil for name, spoil in BREAKS.items() if name != "nothing"}
+each_heavy_break = pytest.mark.parametrize("spoil", HEAVY_BREAKS.values(), ids=HEAVY_BREAKS)
 
 
 @each_stream
@@ -56,7 +66,7 @@ each_break = pytest.mark.parametrize("spoil", BREAKS.values(), ids=BREAKS)
 def test_body_that_breaks_once_is_asked_for_again(
     stream: Stream, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
-    """In the second week; what was written before the break may come twice."""
+    """In the second week, and before any of it is written."""
 
     def is_second_week(call: Call) -> bool:
         return stream.days(call)[0] == date(2024, 1, 8)
@@ -67,17 +77,17 @@ def test_body_that_breaks_once_is_asked_for_again(
         whole = stream.records(sandbox)
         calls = len(sandbox.calls)
     assert run.returncode == 0, run.stderr
-    assert sorted(set(stream.keys(run.records))) == stream.keys(whole)
-    assert "site 101, window 2024-01-08 to 2024-01-14" in run.stderr
+    assert stream.keys(run.records) == stream.keys(whole)
+    (warning,) = warnings_in(run)
+    assert f"Stream {stream.name}, site 101, window 2024-01-08 to 2024-01-14: the " in warning
+    assert warning.count("window") == 1
     assert calls == 6
     assert stream.bookmark(run.states[-1]) == "2024-01-31T21:00:00.000+00:00"
 
 
 @each_stream
-def test_body_that_breaks_behind_written_records_loses_nothing(
-    stream: Stream, tmp_path: Path
-) -> None:
-    """A body of many blocks, of which only the last is broken."""
+def test_no_record_before_a_break_comes_twice(stream: Stream, tmp_path: Path) -> None:
+    """A body of many blocks, of which only the last is broken: none of it is written."""
     with stream.sandbox(per_day=60) as sandbox:
         sandbox.faults.append(Fault("raw", apply=BREAKS["bad JSON at the end"], times=1))
         run = stream.run(sandbox, tmp_path, **ONE_WEEK)
@@ -90,12 +100,16 @@ def test_body_that_breaks_behind_written_records_loses_nothing(
         ]
         calls = len(sandbox.calls)
     assert run.returncode == 0, run.stderr
-    assert sorted(set(stream.keys(run.records))) == stream.keys(whole)
+    assert stream.keys(run.records) == stream.keys(whole)
+    assert len(whole) >= 200
+    (warning,) = warnings_in(run)
+    assert f"Stream {stream.name}, site 101, window 2024-01-08 to 2024-01-14: the " in warning
+    assert warning.count("window") == 1
     assert calls == 2
 
 
 @each_stream
-@each_break
+@each_heavy_break
 def test_body_that_breaks_if_it_is_long_is_halved(
     stream: Stream, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -108,12 +122,12 @@ def test_body_that_breaks_if_it_is_long_is_halved(
         run = stream.run(sandbox, tmp_path)
         whole = stream.records(sandbox)
     assert run.returncode == 0, run.stderr
-    assert sorted(set(stream.keys(run.records))) == stream.keys(whole)
+    assert stream.keys(run.records) == stream.keys(whole)
     assert "Halving the window" in run.stderr
 
 
 @each_stream
-@each_break
+@each_heavy_break
 def test_body_that_breaks_for_good_ends_with_one_error(
     stream: Stream, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -246,3 +260,31 @@ def test_no_error_quotes_a_lead(stream: Stream, tmp_path: Path, status: int, bod
     assert lines_with(run, "ERROR")
     assert LEAD not in run.stderr
     assert LEAD.encode() not in run.stdout
+
+
+@each_stream
+@pytest.mark.parametrize("size", [0, 5_000_000], ids=["nothing", "blanks"])
+def test_body_without_anything_ends_after_two_calls(
+    stream: Stream, tmp_path: Path, size: int
+) -> None:
+    with stream.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=b" " * size))
+        run = stream.run(sandbox, tmp_path)
+        calls = len(sandbox.calls)
+    assert (run.returncode, run.records, calls) == (1, [], 2)
+    assert last_error(run).endswith("the API answered 200: nothing. Gave up after 2 tries.")
+
+
+@each_stream
+def test_record_that_is_not_json_is_named_by_its_place_and_not_quoted(
+    stream: Stream, tmp_path: Path
+) -> None:
+    """A phone number with a leading zero, in the third record of each answer."""
+    body = b'[{"siteId": 101}, {"siteId": 101}, {"siteId": 101, "phone": 0790512345}]'
+    hour: dict[str, Any] = {"start_date": "2024-01-08T00:00:00", "end_date": "2024-01-08T01:00:00"}
+    with stream.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=body))
+        run = stream.run(sandbox, tmp_path, **hour)
+    assert run.returncode == 1
+    assert re.search(r"\(record 3(, byte \d+)?\)", last_error(run)), run.stderr
+    assert "0790512345" not in run.stderr

@@ -239,7 +239,7 @@ def bookmarks(run: Run) -> dict[tuple[str, int], str | None]:
 
 
 @pytest.mark.parametrize("points", [3, 7, 9, 11, 17])
-def test_points_that_are_used_up_end_both_streams_at_once(
+def test_points_that_are_used_up_end_that_site_in_both_streams(
     both: Sandbox, tmp_path: Path, points: int
 ) -> None:
     """Nine windows each. What is complete of both is in the state, and the next run goes on."""
@@ -269,7 +269,8 @@ def test_points_that_are_used_up_end_both_streams_at_once(
     assert first.returncode == 1
     assert "Traceback" not in first.stderr
     assert "The daily points of the project are used up." in last_error(first)
-    assert asked == points + 1
+    # Each site's points are its own, so each is asked once more; the other stream knows then.
+    assert points + 1 <= asked <= points + 2
     assert len(complete) == points
     # Nothing complete is missing in the state: the other stream's bookmarks are there as well.
     expected = {("calls", 101): date(2024, 1, 5), ("requests", 101): date(2024, 1, 6)}

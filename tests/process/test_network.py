@@ -260,7 +260,7 @@ def test_proxy_that_refuses_is_tried_again_and_named(tmp_path: Path) -> None:
                 api_url="http://calltouch.invalid",
             )
     assert run.returncode == 1
-    assert run.stderr.count("the connection to the proxy failed") == 5
+    assert run.stderr.count(f"the connection to the proxy 127.0.0.1:{port} failed") == 5
     assert "PASSWORD" not in run.stderr
 
 

@@ -133,10 +133,10 @@ def third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         schema = StreamSchema(SchemaDirectory(tmp_path))
         journal = Journal(
             path="/{site}/deals",
-            dates="%Y-%m-%d",
+            date_format="%Y-%m-%d",
             parameters={"bind_to": "bindTo", "subject": "title"},
-            unit="s",
-            own_date="deal",
+            epoch_unit="s",
+            bind_to="deal",
             page_size=4,
         )
 

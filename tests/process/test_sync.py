@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,35 @@ def test_every_record_comes_out_once_and_fits_the_schema(stream: Stream, tmp_pat
     (schema,) = [item for item in run.messages if item["type"] == "SCHEMA"]
     assert (schema["stream"], schema["key_properties"]) == (stream.name, ["siteId", stream.key])
     assert schema["bookmark_properties"] == [stream.instant]
+
+
+@each_stream
+def test_site_that_is_named_twice_is_loaded_once_whatever_ends_the_url(
+    stream: Stream, tmp_path: Path
+) -> None:
+    with stream.sandbox([]) as sandbox:
+        run = stream.run(
+            sandbox, tmp_path, api_url=f"{sandbox.url}/", site_ids=[101, 101], **ONE_DAY
+        )
+        paths = [call.path for call in sandbox.calls]
+    assert run.returncode == 0, run.stderr
+    assert len(paths) == 1
+    assert "//" not in paths[0]
+
+
+@each_stream
+def test_every_record_says_when_its_answer_arrived(stream: Stream, tmp_path: Path) -> None:
+    began = datetime.now(timezone.utc).replace(microsecond=0)  # as the server's clock is
+    with stream.sandbox() as sandbox:
+        run = stream.run(sandbox, tmp_path)
+    ended = datetime.now(timezone.utc)
+    times = [
+        datetime.fromisoformat(item["time_extracted"].replace("Z", "+00:00"))
+        for item in run.messages
+        if item["type"] == "RECORD"
+    ]
+    assert times
+    assert began <= min(times) <= max(times) <= ended
 
 
 @each_stream
@@ -416,6 +445,32 @@ def test_requests_load_by_number_and_an_unknown_one_is_a_warning(
     assert run.states[-1] == state
 
 
+def test_number_that_is_answered_by_an_empty_array_is_unknown(tmp_path: Path) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=b"[]"))
+        run = REQUESTS.run(sandbox, tmp_path, site_ids=None, request_numbers=["A-1"])
+    assert (run.returncode, run.records) == (0, [])
+    (warning,) = warnings_in(run)
+    assert "The API does not know request 'A-1'." in warning
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_after_a_number_that_cannot_be_asked_for_no_other_costs_a_call(
+    tmp_path: Path, width: int
+) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        sandbox.faults.append(Fault("status", status=403))
+        run = REQUESTS.run(
+            sandbox,
+            tmp_path,
+            request_numbers=["A-1", "A-2", "A-3"],
+            max_concurrent_requests=width,
+        )
+        calls = len(sandbox.calls)
+    assert (run.returncode, calls) == (1, 1)
+    assert "Request A-1: the API answered 403" in last_error(run)
+
+
 def test_request_that_is_asked_for_twice_comes_once(tmp_path: Path) -> None:
     with REQUESTS.sandbox() as sandbox:
         record = REQUESTS.records(sandbox)[0]
@@ -431,7 +486,10 @@ def test_request_that_is_asked_for_twice_comes_once(tmp_path: Path) -> None:
     [
         (b'{"requestId": 1}', "a record has no usable `siteId` (found null)."),
         (b'[{"requestId": 1, "siteId": 101}]', "a record has no usable `date` (found null)."),
-        (b'[{"requestId": 1},]', "the API answered 200: broken JSON. Gave up after 5 tries."),
+        (
+            b'[{"requestId": 1},]',
+            "the API answered 200: broken JSON (record 2). Gave up after 5 tries.",
+        ),
         (b"[1]", "an item of the array is not an object."),
     ],
     ids=["no site", "no date", "broken", "no object"],
@@ -706,4 +764,5 @@ def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert "Check `api_token` and `site_ids`." in last_error(run)
-    assert len(sandbox.calls) == 1
+    assert "Everything was refused: check `api_token` first." in last_error(run)
+    assert len(sandbox.calls) == 2  # one for each journal

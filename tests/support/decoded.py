@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox import CallJournal, Journal
 from sandbox.journal import vendor_sample
 from tap_calltouch.journal import SCHEMAS
-from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
 from tap_calltouch.records.structs import shape_of, struct_type
 from tap_calltouch.streams import STREAMS
@@ -43,10 +42,10 @@ def structs(stream: str, records: list[Json]) -> list[Any]:
     """Return records as the tap decodes and cleans them, in one block."""
     (table,) = [table for table in STREAMS if table.name == stream]
     site, key = map(str, table.primary_keys)  # type: ignore[call-overload]
-    identity = Identity(site, key, str(table.replication_key))
-    decoder = RecordDecoder(SHAPE_OF[stream], identity, table.journal.unit, Drift())
-    body = json.dumps(records, ensure_ascii=False).encode()
-    return [record for _, record in decoder.records(io.BytesIO(body))]
+    columns = KeyColumns(site, key, str(table.replication_key))
+    decoder = RecordDecoder(SHAPE_OF[stream], columns, table.journal.epoch_unit, Drift())
+    array = json.dumps(records, ensure_ascii=False).encode()
+    return [record for _, record in decoder.records([array])]
 
 
 def struct(shape: Shape, record: Json) -> Any:
@@ -89,9 +88,9 @@ def _containers(inner: SearchStrategy[Json]) -> SearchStrategy[Json]:
 
 
 #: Schemas of streams.
+GENERATED_SCHEMAS = objects_of(st.recursive(LEAVES, _containers, max_leaves=8), min_size=1)
 #: Larger ones do not get as far as a struct.
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
-GENERATED_SCHEMAS = objects_of(st.recursive(LEAVES, _containers, max_leaves=8), min_size=1)
 
 
 def values_of(shape: Shape) -> SearchStrategy[Any]:

@@ -4,26 +4,42 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from typing import Any
+from errno import ENOSPC
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from tap_calltouch.api.answers import (
+    ERROR_BODY_SIZE,
     Answer,
     Expected,
-    HeavyAnswerError,
-    NotFoundError,
-    QuotaExhaustedError,
-    quote_message,
+    join,
     read_answer,
     received_at,
 )
-from tap_calltouch.records.cleaning import decode_leniently
+from tap_calltouch.api.blocks import Block
+from tap_calltouch.api.errors import (
+    EmptyAnswerError,
+    ForbiddenError,
+    HeavyAnswerError,
+    NotFoundError,
+    QuotaExhaustedError,
+    RejectedError,
+    SiteError,
+    labelled,
+    quote_message,
+)
+from tap_calltouch.lenient import decode_leniently
+from tests.support.answers import items_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOKEN = "a/b+c=.Ж"
 REAL_ERROR = (
@@ -55,7 +71,7 @@ def read(
     content_type: str = "application/json",
 ) -> Answer:
     headers = {"Content-Type": content_type}
-    return read_answer(response(status, headers), Body(content), "Site 1", TOKEN, expected)
+    return read_answer(response(status, headers), Body(content), TOKEN, expected)
 
 
 RECORD = '{"requestId": 1}'
@@ -78,17 +94,16 @@ def test_array_holds_records_whatever_is_around_it(
     content: str, status: int, expected: Expected
 ) -> None:
     answer = read(status, content, expected)
-    array = answer.body.read()
-    assert array.startswith(b"[")
-    assert json.loads(array) == json.loads(content.removeprefix("\ufeff"))
-    assert (answer.page.page_total, answer.page.records_total) == (None, None)
+    assert items_of(answer) == json.loads(content.removeprefix("\ufeff"))
+    assert answer.count == len(items_of(answer))
+    assert (answer.page_total, answer.records_total, answer.may_repeat) == (None, None, False)
 
 
 def test_array_is_left_in_its_body() -> None:
-    body = Body("  [] ")
-    answer = read_answer(response(200), body, "Site 1", TOKEN, "array")
+    body = Body("  [1] ")
+    answer = read_answer(response(200), body, TOKEN, "array")
     assert answer.body is body
-    assert body.tell() == 2
+    assert (body.getvalue(), answer.blocks) == (b"  [1] ", [Block(3, 4, 1)])
 
 
 @pytest.mark.parametrize(
@@ -102,7 +117,8 @@ def test_array_is_left_in_its_body() -> None:
     ],
 )
 def test_single_request_may_come_as_an_object_or_an_array(content: str) -> None:
-    (record,) = decode_leniently(read(200, content, "single").body.read())
+    (array,) = read(200, content, "single").arrays()
+    (record,) = decode_leniently(array)
     assert record["requestId"] == 1
 
 
@@ -134,16 +150,28 @@ def test_single_request_may_come_as_an_object_or_an_array(content: str) -> None:
         pytest.param(
             '{"pageTotal": 0, "recordsTotal": 0, "records": null}', "[]", (0, 0), id="null"
         ),
-        pytest.param('{"pageTotal": "4", "records": []}', "[]", ("4", None), id="odd total"),
+        pytest.param(
+            '{"pageTotal": "4", "recordsTotal": 4.0, "records": []}',
+            "[]",
+            (None, None),
+            id="totals that are not whole numbers",
+        ),
+        pytest.param(
+            '{"pageTotal": -1, "recordsTotal": true, "records": []}',
+            "[]",
+            (None, None),
+            id="totals that count nothing",
+        ),
     ],
 )
 def test_page_holds_records_and_what_the_api_says_of_them(
     content: str, array: str, totals: tuple[object, object]
 ) -> None:
     answer = read(200, content, "page")
-    assert answer.page
+    answer.body.seek(0)
     assert answer.body.read().decode() == array
-    assert (answer.page.page_total, answer.page.records_total) == totals
+    assert items_of(answer) == json.loads(array)
+    assert (answer.page_total, answer.records_total) == totals
 
 
 @pytest.mark.parametrize(
@@ -159,9 +187,13 @@ def test_page_holds_records_and_what_the_api_says_of_them(
 @pytest.mark.parametrize("opening", ['{"pageTotal": 1, "recordsTotal": 2, "records": ', ""])
 def test_page_may_hold_what_an_array_may_hold(opening: str, value: str, kept: str | None) -> None:
     content = f'{opening}[{{"callId": 1, "x": {value}}}, {{"callId": 2}}]{"}" if opening else ""}'
-    first, second = decode_leniently(read(200, content, "page").body.read())
+    (array,) = read(200, content, "page").arrays()
+    first, second = decode_leniently(array)
     assert (first["callId"], second["callId"]) == (1, 2)
-    assert kept in {None, first["x"]}
+    if kept is None:
+        assert math.isnan(first["x"])
+    else:
+        assert first["x"] == kept
 
 
 @pytest.mark.parametrize("depth", [1500, 9000, 20_000])
@@ -170,16 +202,18 @@ def test_page_that_is_nested_too_deeply_is_whole_or_one_sentence(opening: str, d
     """How deeply a text may be nested depends on the version of Python."""
     nested = f'[{{"callId":1,"x":{"[" * depth}{"]" * depth}}}]'
     try:
-        found = read(200, f"{opening}{nested}{'}' if opening else ''}", "page").body.read().decode()
+        answer = read(200, f"{opening}{nested}{'}' if opening else ''}", "page")
+        found = b"".join(answer.arrays()).decode()
     except (FatalAPIError, HeavyAnswerError) as error:
         found = str(error)
-    sentence = r".*: the API answered 200: (an object with the keys [\w, ]+|an array|broken JSON)\."
+    sentence = r"the API answered 200: (an object with the keys [\w, ]+|an array|broken JSON)\."
     assert found.replace(" ", "") == nested or re.fullmatch(sentence, found)
 
 
 # Errors.
 
-FATAL, RETRIABLE, HEAVY = FatalAPIError, RetriableAPIError, HeavyAnswerError
+FATAL, SITE, FORBIDDEN = FatalAPIError, SiteError, ForbiddenError
+HEAVY, REJECTED, EMPTY = HeavyAnswerError, RejectedError, EmptyAnswerError
 NOT_FOUND, QUOTA = NotFoundError, QuotaExhaustedError
 
 
@@ -194,11 +228,11 @@ def message(text: str) -> str:
         pytest.param(200, REAL_ERROR, HEAVY, "answered 200: При обработке", id="the real error"),
         pytest.param(500, REAL_ERROR, HEAVY, "answered 500: При обработке", id="the same as 500"),
         pytest.param(200, '{"errorCode": 503, "message": "x"}', HEAVY, "200: x", id="a number"),
-        pytest.param(200, message("Нет доступа"), FATAL, "200: Нет доступа", id="200 message"),
+        pytest.param(200, message("Нет доступа"), SITE, "200: Нет доступа", id="200 message"),
         pytest.param(
             200,
             '{"data": {"apiErrorData": {"errorCode": 10007, "errorMessage": "Плохой формат"}}}',
-            FATAL,
+            SITE,
             "200: Плохой формат",
             id="apiErrorData",
         ),
@@ -206,53 +240,60 @@ def message(text: str) -> str:
             400,
             '{"data": {"validationErrorData": {"violations": '
             '[{"message": "dateFrom"}, {"message": "dateTo"}]}}}',
-            FATAL,
+            SITE,
             "400: dateFrom; dateTo",
             id="validationErrorData",
         ),
         pytest.param(200, "{}", NOT_FOUND, "200: {}", id="empty object"),
         pytest.param(
-            200, '{"x": [1]}', FATAL, "200: an object with the keys x", id="unknown object"
+            200, '{"x": [1]}', SITE, "200: an object with the keys x", id="unknown object"
         ),
-        pytest.param(200, '{"data": [1], "b": 2}', FATAL, "with the keys data, b.", id="data"),
-        pytest.param(200, '{"message": 5}', FATAL, "the keys message.", id="no text"),
-        pytest.param(200, '{"requestId": 1}', FATAL, "the keys requestId.", id="one request"),
+        pytest.param(200, '{"data": [1], "b": 2}', SITE, "with the keys data, b.", id="data"),
+        pytest.param(200, '{"message": 5}', SITE, "the keys message.", id="no text"),
+        pytest.param(200, '{"requestId": 1}', SITE, "the keys requestId.", id="one request"),
         # What is not JSON, or no array and no object.
-        pytest.param(200, "", HEAVY, "200: nothing", id="empty"),
-        pytest.param(200, " \n", HEAVY, "200: nothing", id="white space"),
+        pytest.param(200, "", EMPTY, "200: nothing", id="empty"),
+        pytest.param(200, " \n", EMPTY, "200: nothing", id="white space"),
         pytest.param(200, "null", NOT_FOUND, "200: null", id="null"),
-        pytest.param(200, '"no"', FATAL, '200: "no"', id="a text"),
-        pytest.param(200, "5", FATAL, "200: 5", id="a number only"),
+        pytest.param(200, '"no"', SITE, "200: a text.", id="a text"),
+        pytest.param(200, "5", SITE, "200: a text.", id="a number only"),
         pytest.param(200, '[{"requestId": 1}', HEAVY, "the answer is cut short", id="cut short"),
         pytest.param(200, "[", HEAVY, "the answer is cut short", id="cut at once"),
         pytest.param(200, '[{"requestId": 1}] x', HEAVY, "is cut short", id="garbage behind"),
         pytest.param(200, '{"requestId": 1', HEAVY, "200: broken JSON", id="half an object"),
-        pytest.param(200, b"\xff\xfe", FATAL, "200: \ufffd\ufffd", id="no text at all"),
-        pytest.param(200, "<html>x</html>", FATAL, "200: an HTML page", id="HTML"),
+        pytest.param(200, b"\xff\xfe", SITE, "200: a text.", id="no text at all"),
+        pytest.param(200, "<html>x</html>", SITE, "200: an HTML page", id="HTML"),
         pytest.param(502, "<html>x</html>", HEAVY, "502: an HTML page", id="HTML of a proxy"),
         pytest.param(200, "[" * 5000 + " ", HEAVY, "is cut short", id="deep"),
         pytest.param(200, '{"a":' * 5000, HEAVY, "200: broken JSON", id="deep object"),
-        pytest.param(200, "Error [7]", FATAL, "200: Error [7]", id="text with brackets"),
-        pytest.param(200, '{"message": "a\x01b"}', FATAL, "200: a\x01b", id="control character"),
-        pytest.param(204, "", HEAVY, "204: nothing", id="204"),
-        pytest.param(200, "\ufeff", HEAVY, "200: nothing", id="BOM only"),
+        pytest.param(200, "Error [7]", SITE, "200: a text.", id="text with brackets"),
+        pytest.param(200, '{"message": "a\x01b"}', SITE, "200: a\\x01b", id="control character"),
+        pytest.param(204, "", EMPTY, "204: nothing", id="204"),
+        pytest.param(200, "\ufeff", EMPTY, "200: nothing", id="BOM only"),
         # Statuses.
-        pytest.param(401, message("no"), FATAL, "no. Check `api_token` and `site_ids`.", id="401"),
-        pytest.param(403, message("Нет прав."), FATAL, "Нет прав. Check `api_token`", id="403"),
-        pytest.param(403, "", FATAL, "403: nothing. Check `api_token`", id="403 without a body"),
+        pytest.param(401, message("no"), FATAL, "no. Check `api_token`.", id="401"),
+        pytest.param(400, message("Неверный токен"), FATAL, "Check `api_token`.", id="token"),
+        pytest.param(403, message("Нет прав."), FORBIDDEN, "Нет прав. Check `api_token`", id="403"),
+        pytest.param(
+            403, "", FORBIDDEN, "403: nothing. Check `api_token`", id="403 without a body"
+        ),
         pytest.param(404, message("x"), NOT_FOUND, "404: x", id="404"),
         pytest.param(400, message("Заявка не найдена"), NOT_FOUND, "400: Заявка", id="not found"),
         pytest.param(200, message("Не существует"), NOT_FOUND, "200: Не", id="does not exist"),
-        pytest.param(400, message("x"), FATAL, "400: x", id="400"),
-        pytest.param(405, "[]", FATAL, "405: an array", id="an array with another status"),
+        pytest.param(400, message("x"), SITE, "400: x", id="400"),
+        pytest.param(405, "[]", SITE, "405: an array", id="an array with another status"),
         pytest.param(500, "[]", HEAVY, "500: an array", id="an array with 500"),
-        pytest.param(202, "[]", FATAL, "202: an array", id="an array with 202"),
-        pytest.param(429, "", RETRIABLE, "429: nothing", id="429"),
+        pytest.param(202, "[]", SITE, "202: an array", id="an array with 202"),
+        pytest.param(429, "", REJECTED, "429: nothing", id="429"),
         pytest.param(500, "", HEAVY, "500: nothing", id="500"),
         pytest.param(503, message("x"), HEAVY, "503: x", id="503"),
-        pytest.param(301, "", FATAL, "a redirect, which is not followed", id="301"),
-        pytest.param(302, "<html>", FATAL, "Check `api_url`.", id="302"),
-        pytest.param(308, message("x"), FATAL, "a redirect, which is not followed", id="308"),
+        *(
+            pytest.param(status, "", HEAVY, f"{status}: nothing", id=str(status))
+            for status in (408, 420, 423, 425, 449, 460, 499)
+        ),
+        pytest.param(301, "", SITE, "a redirect, which is not followed", id="301"),
+        pytest.param(302, "<html>", SITE, "Check `api_url`.", id="302"),
+        pytest.param(308, message("x"), SITE, "a redirect, which is not followed", id="308"),
         # Points.
         pytest.param(429, message("Баллы закончились"), QUOTA, "429: Баллы", id="баллы"),
         pytest.param(403, message("Превышен суточный лимит"), QUOTA, "403", id="суточный"),
@@ -272,10 +313,10 @@ def message(text: str) -> str:
         pytest.param(429, "Суточный лимит", QUOTA, "429: Суточный лимит", id="plain text"),
         # No points.
         pytest.param(
-            429, message("Не более 5 запросов в секунду"), RETRIABLE, "429", id="в секунду"
+            429, message("Не более 5 запросов в секунду"), REJECTED, "429", id="в секунду"
         ),
         pytest.param(
-            429, message("Quota: 5 requests per second"), RETRIABLE, "429", id="per second"
+            429, message("Quota: 5 requests per second"), REJECTED, "429", id="per second"
         ),
         pytest.param(500, message("endpoint disappointed"), HEAVY, "500", id="within a word"),
     ],
@@ -285,7 +326,7 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
 ) -> None:
     with pytest.raises((FatalAPIError, RetriableAPIError)) as raised:
         read(status, body)
-    assert (type(raised.value), str(raised.value)[:8]) == (error, "Site 1: ")
+    assert type(raised.value) is error
     assert message in str(raised.value)
 
 
@@ -298,10 +339,10 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
         pytest.param(200, "{}", NOT_FOUND, id="empty object"),
         pytest.param(404, "", NOT_FOUND, id="404"),
         pytest.param(200, message("Заявка не найдена"), NOT_FOUND, id="message"),
-        pytest.param(200, message("x"), FATAL, id="another message"),
+        pytest.param(200, message("x"), SITE, id="another message"),
         pytest.param(200, REAL_ERROR, HEAVY, id="the real error"),
-        pytest.param(200, '"text"', FATAL, id="a text"),
-        pytest.param(200, '"requestId"', FATAL, id="a text like a key"),
+        pytest.param(200, '"text"', SITE, id="a text"),
+        pytest.param(200, '"requestId"', SITE, id="a text like a key"),
         pytest.param(200, '{"requestId": 1', HEAVY, id="half a record"),
         pytest.param(200, '[{"requestId": 1', HEAVY, id="half an array"),
         pytest.param(200, '[{"requestId": 1},}]', HEAVY, id="a broken array"),
@@ -341,7 +382,7 @@ def test_missing_single_request_is_not_taken_for_a_failure(
 def test_page_without_records_is_an_error(body: str, message: str) -> None:
     with pytest.raises(FatalAPIError) as raised:
         read(200, body, "page")
-    assert str(raised.value) == f"Site 1: the API answered 200: {message}"
+    assert str(raised.value) == f"the API answered 200: {message}"
 
 
 PAGE = (
@@ -351,29 +392,146 @@ PAGE = (
 ARRAY = '[{"requestId": 1, "comments": [], "orders": [{"sum": "1"}]}, {"requestId": 2}]'
 
 
-@pytest.mark.parametrize("place", range(len(PAGE)))
-def test_page_that_is_cut_anywhere_is_tried_again(place: int) -> None:
-    with pytest.raises(HeavyAnswerError, match=r"broken JSON|nothing"):
-        read(200, PAGE[:place], "page")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(PAGE, "page", id="page"),
+        pytest.param(ARRAY, "page", id="array as a page"),
+        pytest.param(ARRAY, "array", id="array"),
+    ],
+)
+def test_answer_that_is_cut_anywhere_is_tried_again(content: str, expected: Expected) -> None:
+    for place in range(len(content)):
+        with pytest.raises((HEAVY, EMPTY), match=r"cut short|broken JSON|nothing|an array"):
+            read(200, content[:place], expected)
 
 
-@pytest.mark.parametrize("place", range(len(ARRAY)))
-def test_bare_array_that_is_cut_anywhere_is_tried_again_where_pages_are_asked_for(
-    place: int,
+# Many answers as one.
+
+
+def test_array_comes_in_blocks() -> None:
+    items = [{"requestId": number, "text": "x" * 1000} for number in range(300)]
+    answer = read(200, json.dumps(items))
+    assert len(answer.blocks) > 1
+    assert [len(json.loads(array)) for array in answer.arrays()] == [
+        block.count for block in answer.blocks
+    ]
+    assert items_of(answer) == items
+
+
+@pytest.mark.parametrize(
+    ("content", "keys"),
+    [
+        pytest.param("[]", set(), id="none"),
+        pytest.param(
+            '[{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1}]',
+            {(b"1", b"2"), (b"2", b"1")},
+            id="in any order, each once",
+        ),
+        pytest.param('[{"a": "1"}, {"b": 5}]', {(b'"1"', b"null"), (b"null", b"5")}, id="missing"),
+        pytest.param('[{"x": {"a": 7}, "a": 1, "b": [2]}]', {(b"1", b"[2]")}, id="nested"),
+        pytest.param('[{"a": 1, "b": 2, "x": NaN}]', {(b"1", b"2")}, id="NaN"),
+        pytest.param("[5, null]", {(b"null", b"null")}, id="no records"),
+    ],
+)
+def test_keys_are_values_of_columns_as_they_stand_in_the_answer(
+    content: str, keys: set[tuple[bytes, ...]]
 ) -> None:
-    with pytest.raises(HeavyAnswerError, match=r"broken JSON|nothing|an array"):
-        read(200, ARRAY[:place], "page")
+    assert read(200, content).keys(("a", "b")) == keys
 
 
-@pytest.mark.parametrize("place", range(len(ARRAY)))
-def test_array_that_is_cut_is_tried_again_or_left_to_the_decoder(place: int) -> None:
-    """Only the decoder knows whether a bracket ends the array."""
-    if ARRAY[:place].endswith("]"):
-        assert read(200, ARRAY[:place]).body.read()
-    else:
-        with pytest.raises(HeavyAnswerError, match=r"cut short|nothing"):
-            read(200, ARRAY[:place])
+@pytest.mark.parametrize("name", ["callId", "Дата", "a.b"])
+def test_ids_are_collected_while_an_answer_is_checked(name: str) -> None:
+    content = json.dumps([{name: 1}, {name: "x"}, {"y": 5}, {"y": {name: 7}}], ensure_ascii=False)
+    body = Body(content)
+    answer = read_answer(response(200), body, TOKEN, "page", name)
+    assert answer.ids == [b"1", b'"x"', b"null", b"null"]
 
+
+SOME_ANSWERS = ["[]", '[{"a": 1}]', " [ ]", '\n[{"a": 2},\n {"a": [3, "],["]}]\n', "[]", "[4]"]
+
+
+def test_answers_are_joined_in_their_order() -> None:
+    parts = [read(200, content) for content in SOME_ANSWERS]
+    parts[1].ids, parts[5].ids = [b"1"], [b"4"]
+    early = min(part.received for part in parts) - timedelta(days=1)
+    parts[3].received = early
+    joined = join(parts, "Site")
+    assert joined is parts[0]
+    assert items_of(joined) == [item for content in SOME_ANSWERS for item in json.loads(content)]
+    assert (joined.count, joined.ids, joined.received) == (4, [b"1", b"4"], early)
+    assert joined.may_repeat
+    assert [part.body.closed for part in parts] == [False, *[True] * 5]
+
+
+def test_blocks_are_joined_as_they_are() -> None:
+    items = [{"requestId": number, "text": "x" * 1000} for number in range(300)]
+    parts = [read(200, json.dumps(items)) for _ in range(3)]
+    number = len(parts[0].blocks)
+    joined = join(parts, "Site")
+    assert len(joined.blocks) == 3 * number
+    assert items_of(joined) == items * 3
+
+
+def test_one_answer_is_joined_with_nothing() -> None:
+    answer = read(200, "[1]")
+    assert join([answer], "Site") is answer
+    assert not answer.may_repeat
+
+
+@pytest.mark.parametrize(
+    "error", [FatalAPIError("no"), HeavyAnswerError("no"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_answers_before_one_that_cannot_be_had_are_closed(
+    number: int, error: BaseException
+) -> None:
+    parts = [read(200, "[1]") for _ in range(number)]
+
+    def answers() -> Iterator[Answer]:
+        yield from parts
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        join(answers(), "Site")
+    assert raised.value is error
+    assert [part.body.closed for part in parts] == [True] * number
+
+
+class FullBody(Body):
+    """A body that takes nothing more."""
+
+    def write(self, _: Any) -> int:
+        """Fail as a full disk does."""
+        raise OSError(ENOSPC, "No space left on device")
+
+
+def test_answers_that_cannot_be_joined_are_closed_and_named() -> None:
+    first = read_answer(response(200), FullBody("[1]"), TOKEN)
+    second = read(200, "[2]")
+    with pytest.raises(FatalAPIError, match=r"^Site, window W: the temporary folder cannot hold"):
+        join([first, second], "Site, window W")
+    assert (first.body.closed, second.body.closed) == (True, True)
+
+
+def test_answer_is_closed_by_closing_it() -> None:
+    answer = read(200, "[1]")
+    answer.close()
+    assert answer.body.closed
+
+
+@pytest.mark.parametrize("error", [FatalAPIError("no."), HeavyAnswerError("no.")])
+def test_label_stands_before_the_message(error: Exception) -> None:
+    with pytest.raises(type(error), match=r"^Site 1: no\.$"), labelled("Site 1"):
+        raise error
+
+
+def test_label_changes_no_other_error() -> None:
+    with pytest.raises(ValueError, match=r"^no$"), labelled("Site 1"):
+        raise ValueError("no")  # noqa: EM101
+
+
+# No leads in messages.
 
 SECRET = "+79990000000"
 LEAD = f'{{"requestId": 1, "phone": "{SECRET}", "callId": 1}}'
@@ -403,6 +561,14 @@ def test_no_error_quotes_a_body_that_holds_records(
     with pytest.raises((FatalAPIError, RetriableAPIError)) as raised:
         read(status, body, expected)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_error_body_is_not_read_whole(status: int) -> None:
+    body = Body(b"x" * (ERROR_BODY_SIZE + 1000))
+    with pytest.raises((FatalAPIError, RetriableAPIError)):
+        read_answer(response(status), body, TOKEN)
+    assert body.tell() == ERROR_BODY_SIZE
 
 
 def test_html_is_recognised_by_its_content_type() -> None:

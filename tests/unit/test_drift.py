@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from logging import INFO, WARNING
 from pathlib import Path
@@ -39,7 +38,7 @@ FIELDS = "Unknown fields (please report them): "
 def unknown(*answers: str) -> dict[str, str]:
     drift = Drift()
     for answer in answers:
-        drift.look_for_unknown(io.BytesIO(answer.encode()), SCHEMA)
+        drift.look_for_unknown(answer.encode(), SCHEMA)
     return drift.unknown
 
 
@@ -108,22 +107,13 @@ def test_answer_without_a_readable_record_says_nothing(answer: str) -> None:
     assert unknown(answer) == {}
 
 
-def test_answer_can_be_read_from_where_it_stood() -> None:
-    answer = io.BytesIO(b'\xef\xbb\xbf [{"new": "\xd0\x96"}]')
-    answer.seek(4)
-    drift = Drift()
-    drift.look_for_unknown(answer, SCHEMA)
-    assert drift.unknown == {"new": "string"}
-    assert answer.read() == b'[{"new": "\xd0\x96"}]'
-
-
 @pytest.mark.parametrize("name", ["requests", "calls"])
 def test_journal_of_the_sandbox_has_no_unknown_field(name: str) -> None:
     schema = json.loads((ROOT / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
     journal = CallJournal if name == "calls" else Journal
     drift = Drift()
     for record in journal(per_day=3).records():
-        drift.look_for_unknown(io.BytesIO(json.dumps([record]).encode()), schema)
+        drift.look_for_unknown(json.dumps([record]).encode(), schema)
     assert drift.unknown == {}
 
 
@@ -140,7 +130,7 @@ def test_report_has_a_line_for_each_kind_of_difference_and_no_value() -> None:
     drift.changes["converted", "orders[].sum"] += 30
     drift.changes["removed", "ctClientId"] += 1
     drift.changes["replaced", "subject"] += 1
-    drift.look_for_unknown(io.BytesIO(b'[{"new": "+79990000000", "client": {"age": 5}}]'), SCHEMA)
+    drift.look_for_unknown(b'[{"new": "+79990000000", "client": {"age": 5}}]', SCHEMA)
     assert list(drift.report()) == [
         (
             INFO,

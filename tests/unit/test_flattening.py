@@ -115,7 +115,7 @@ def test_json_texts_have_no_escapes_for_cyrillic() -> None:
 
 
 def test_records_after_one_whose_object_was_none_are_flattened() -> None:
-    first, second, third, *_ = lifelike("requests")
+    first, second, third, *_ = (record for record in lifelike("requests") if record.get("session"))
     second["session"], second["orders"] = "none", [{"session": 5}]
     records = structs("requests", [first, second, third])
     stream_map = sdk_map(SCHEMA_OF["requests"], 2)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_calltouch.api.query import Extent, Scope, plan_extent
+from tap_calltouch.api.extents import plan_extent, plan_sample
 from tap_calltouch.instants import (
+    format_instant,
     midnight_of,
     next_bookmark,
     parse_instant,
-    timestamp,
     to_instant,
     wall_period,
 )
+from tests.support.settings import settings_of
 
 UTC = ZoneInfo("UTC")
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -111,8 +113,8 @@ def test_text_that_is_no_date_is_an_error(value: str) -> None:
     ],
 )
 def test_timestamps_have_one_form_which_can_be_read_again(instant: datetime, text: str) -> None:
-    assert timestamp(instant) == text
-    assert timestamp(parse_instant(text, MOSCOW)) == text
+    assert format_instant(instant) == text
+    assert format_instant(parse_instant(text, MOSCOW)) == text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ NOW = "2024-06-01T12:00"
 MIDNIGHT = "2024-06-01T21:00"  # at which today ends in Moscow
 
 
-def extent(
+def plan(
     *,
     start: str = START,
     end: str | None = None,
@@ -159,15 +161,21 @@ def extent(
     lookback_days: int = 10,
     is_incremental: bool = True,
     is_test: bool = False,
-) -> Extent:
-    return plan_extent(
-        Scope(zone, utc(start), utc(end) if end else None, is_by_session=False),
-        utc(now),
-        bookmark=utc(bookmark) if bookmark else None,
-        lookback_days=lookback_days,
-        is_incremental=is_incremental,
-        is_test=is_test,
+) -> tuple[datetime, datetime, str]:
+    """Return the first and last instant of a run, and the reason."""
+    wanted = replace(
+        settings_of(lookback_days=lookback_days),
+        zone=zone,
+        start=utc(start),
+        end=utc(end) if end else None,
     )
+    found = utc(bookmark) if bookmark else None
+    first, last, reason = (
+        plan_sample(wanted, utc(now))
+        if is_test
+        else plan_extent(wanted, utc(now), found, is_incremental=is_incremental)
+    )
+    return to_instant(first, zone), to_instant(last, zone), reason
 
 
 @pytest.mark.parametrize(
@@ -183,7 +191,9 @@ def extent(
         pytest.param("2024-01-01T12:00", 0, MOSCOW, START, id="the start's own day"),
         pytest.param("2023-06-01", 0, MOSCOW, START, id="a bookmark before the start"),
         pytest.param("2024-04-05T12:00", 10, BERLIN, "2024-03-25T23:00", id="over a clock change"),
-        pytest.param("2024-03-31T12:00", 0, BEIRUT, "2024-03-30T21:00", id="no midnight"),
+        pytest.param(
+            "2024-03-31T12:00", 0, BEIRUT, "2024-03-29T22:00", id="no midnight: the day before"
+        ),
         pytest.param(NOW, 1, MOSCOW, "2024-05-30T21:00", id="a bookmark of now"),
         pytest.param("2024-09-01", 1, MOSCOW, "2024-05-30T21:00", id="from the future: of now"),
         pytest.param("9999-12-31", 1, MOSCOW, "2024-05-30T21:00", id="from the last year there is"),
@@ -193,8 +203,7 @@ def extent(
 def test_run_starts_at_local_midnight_before_the_bookmark(
     bookmark: str | None, lookback: int, zone: ZoneInfo, first: str
 ) -> None:
-    planned = extent(bookmark=bookmark, lookback_days=lookback, zone=zone)
-    assert planned.start == utc(first)
+    assert plan(bookmark=bookmark, lookback_days=lookback, zone=zone)[0] == utc(first)
 
 
 @pytest.mark.parametrize(
@@ -208,11 +217,11 @@ def test_run_starts_at_local_midnight_before_the_bookmark(
     ],
 )
 def test_end_that_has_yet_to_come_means_the_end_of_today(end: str | None, planned: str) -> None:
-    assert extent(end=end).end == utc(planned)
+    assert plan(end=end)[1] == utc(planned)
 
 
 def test_full_table_starts_at_the_start_whatever_the_bookmark_says() -> None:
-    planned = extent(bookmark="2024-02-20T12:00", is_incremental=False)
+    planned = plan(bookmark="2024-02-20T12:00", is_incremental=False)
     assert planned == (utc(START), utc(MIDNIGHT), "full table")
 
 
@@ -232,7 +241,7 @@ def test_full_table_starts_at_the_start_whatever_the_bookmark_says() -> None:
 def test_reason_for_the_log_says_why_a_run_starts_there(
     options: dict[str, object], reason: str
 ) -> None:
-    assert extent(**options).reason == reason  # type: ignore[arg-type]
+    assert plan(**options)[2] == reason  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +277,7 @@ def test_reason_for_the_log_says_why_a_run_starts_there(
 def test_connection_test_reads_the_last_day_that_is_over(
     start: str, end: str | None, now: str, expected: tuple[str, str]
 ) -> None:
-    planned = extent(start=start, end=end, now=now, is_test=True)
+    planned = plan(start=start, end=end, now=now, is_test=True)
     first, last = expected
     assert planned[:2] == (utc(first), utc(last))
 
@@ -321,9 +330,9 @@ def test_bookmark_moves_forward_up_to_what_is_certainly_seen(
 @pytest.mark.parametrize("lookback_days", [0, 1, 30])
 def test_bookmark_from_the_future_comes_back_and_skips_nothing(lookback_days: int) -> None:
     future = "2024-06-30T12:00"
-    planned = extent(bookmark=future, lookback_days=lookback_days, zone=UTC)
+    first, *_ = plan(bookmark=future, lookback_days=lookback_days, zone=UTC)
     after = next_bookmark(utc(future), utc("2024-06-02"), utc(NOW), utc("2024-06-01T12:01"))
-    assert planned.start == utc("2024-06-01") - timedelta(days=lookback_days)
+    assert first == utc("2024-06-01") - timedelta(days=lookback_days)
     assert after == utc(NOW)
 
 

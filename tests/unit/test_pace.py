@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import random
 import threading
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import requests
+from requests.adapters import BaseAdapter
 
-from tap_calltouch.api import client
-from tap_calltouch.api.client import Pace, wait_seconds
+from tap_calltouch.api.client import Client, Pace, wait_seconds
+from tap_calltouch.api.errors import BusyError
+from tap_calltouch.config.checks import fill_defaults
+from tap_calltouch.config.settings import SETTINGS
+from tap_calltouch.config.typed import Settings
+from tests.support.threads import THREADS, hammer
 
 
 class Clock:
     """Time that passes only while somebody sleeps."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(client, "monotonic", lambda: self.now)
-        monkeypatch.setattr(client, "sleep", self.sleep)
+
+    def monotonic(self) -> float:
+        """Stand for `time.monotonic`."""
+        return self.now
 
     def sleep(self, seconds: float) -> None:
         """Stand for `time.sleep`."""
@@ -30,8 +40,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    return Clock()
 
 
 def calls(pace: Pace, number: int) -> list[float]:
@@ -43,23 +53,21 @@ def gaps(times: list[float]) -> list[float]:
     return [round(after - before, 6) for before, after in pairwise(times)]
 
 
-@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("per_second", [1, 2, 3, 4, 5])
-def test_no_window_of_a_second_holds_more_calls_than_allowed(per_second: int) -> None:
-    times = calls(Pace(per_second), 50)
+def test_no_window_of_a_second_holds_more_calls_than_allowed(clock: Clock, per_second: int) -> None:
+    times = calls(Pace(per_second, clock), 50)
     assert times[0] == 1000  # at once
     assert all(times[at + per_second] - times[at] > 1 for at in range(50 - per_second))
 
 
-@pytest.mark.usefixtures("clock")
-def test_jitter_on_the_way_does_not_bunch_six_calls_into_a_second() -> None:
+def test_jitter_on_the_way_does_not_bunch_six_calls_into_a_second(clock: Clock) -> None:
     delays = random.Random(1)
-    arrivals = sorted(at + delays.uniform(0, 0.08) for at in calls(Pace(5), 500))
+    arrivals = sorted(at + delays.uniform(0, 0.08) for at in calls(Pace(5, clock), 500))
     assert all(late - early > 1 for early, late in zip(arrivals, arrivals[5:], strict=False))
 
 
 def test_a_call_after_a_pause_goes_at_once_and_saves_nothing_up(clock: Clock) -> None:
-    pace = Pace(5)
+    pace = Pace(5, clock)
     pace.wait()
     clock.now += 100
     times = calls(pace, 3)
@@ -67,9 +75,8 @@ def test_a_call_after_a_pause_goes_at_once_and_saves_nothing_up(clock: Clock) ->
     assert gaps(times) == [0.218, 0.218]
 
 
-def test_threads_share_one_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    pace = Pace(5)
+def test_threads_share_one_pace(clock: Clock) -> None:
+    pace = Pace(5, clock)
     times: list[float] = []
     threads = [threading.Thread(target=lambda: times.extend(calls(pace, 20))) for _ in range(5)]
     for thread in threads:
@@ -80,9 +87,8 @@ def test_threads_share_one_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.now == pytest.approx(1000 + 99 * 0.218)
 
 
-@pytest.mark.usefixtures("clock")
-def test_after_a_rejection_nobody_calls_before_the_wait_is_over() -> None:
-    pace = Pace(5)
+def test_after_a_rejection_nobody_calls_before_the_wait_is_over(clock: Clock) -> None:
+    pace = Pace(5, clock)
     at = pace.wait()
     pace.slow_down(at, 10)
     times = calls(pace, 3)
@@ -90,9 +96,8 @@ def test_after_a_rejection_nobody_calls_before_the_wait_is_over() -> None:
     assert gaps(times) == [0.436, 0.436]
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_longer_wait_is_not_cut_by_a_shorter_one() -> None:
-    pace = Pace(5)
+def test_a_longer_wait_is_not_cut_by_a_shorter_one(clock: Clock) -> None:
+    pace = Pace(5, clock)
     at = pace.wait()
     pace.slow_down(at, 30)
     pace.slow_down(at, 1)
@@ -100,35 +105,32 @@ def test_a_longer_wait_is_not_cut_by_a_shorter_one() -> None:
 
 
 def test_a_wait_that_grows_while_a_call_waits_holds_that_call_too(
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(monkeypatch)
-    pace = Pace(5)
+    pace = Pace(5, clock)
     at = pace.wait()
     real_sleep = clock.sleep
 
     def sleep(seconds: float) -> None:
-        monkeypatch.setattr(client, "sleep", real_sleep)
+        monkeypatch.setattr(clock, "sleep", real_sleep)
         pace.slow_down(at, 10)  # another thread is rejected meanwhile
         real_sleep(seconds)
 
-    monkeypatch.setattr(client, "sleep", sleep)
+    monkeypatch.setattr(clock, "sleep", sleep)
     assert pace.wait() == 1010
 
 
-@pytest.mark.usefixtures("clock")
-def test_calls_that_were_rejected_together_slow_down_once() -> None:
+def test_calls_that_were_rejected_together_slow_down_once(clock: Clock) -> None:
     """They were all sent before anybody knew."""
-    pace = Pace(5)
+    pace = Pace(5, clock)
     sent = calls(pace, 5)
     for at in sent:
         pace.slow_down(at, 1)
     assert gaps(calls(pace, 3)) == [0.436, 0.436]
 
 
-@pytest.mark.usefixtures("clock")
-def test_each_rejection_after_that_halves_the_pace_again_down_to_a_limit() -> None:
-    pace = Pace(5)
+def test_each_rejection_after_that_halves_the_pace_again_down_to_a_limit(clock: Clock) -> None:
+    pace = Pace(5, clock)
     spacings = []
     for _ in range(7):
         pace.slow_down(pace.wait(), 0.1)
@@ -137,7 +139,7 @@ def test_each_rejection_after_that_halves_the_pace_again_down_to_a_limit() -> No
 
 
 def test_the_pace_is_won_back_step_by_step_and_never_beyond_the_setting(clock: Clock) -> None:
-    pace = Pace(5)
+    pace = Pace(5, clock)
     pace.slow_down(pace.wait(), 1)
     pace.wait()
     found = []
@@ -147,6 +149,36 @@ def test_the_pace_is_won_back_step_by_step_and_never_beyond_the_setting(clock: C
     assert found == sorted(found, reverse=True)
     assert 0.42 < found[1] < 0.436
     assert found[-1] == 0.218
+
+
+def test_no_change_of_the_pace_is_lost_between_threads(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread reads the spacing and writes it after another one did."""
+    monkeypatch.setattr(Pace, "SLOWEST_SECONDS", 1e300)
+    monkeypatch.setattr(Pace, "RECOVERY", 0.9999)
+    pace = Pace(5, clock)
+    turns, slower = 2000, 20
+    for _ in range(slower):  # so that it never gets as fast as it may be
+        pace.slow_down(float("inf"), 0)
+
+    def change(turn: int) -> None:
+        pace.speed_up()
+        if turn % 100 == 0:
+            pace.slow_down(float("inf"), 0)
+
+    hammer(change, turns)
+    total = THREADS * turns
+    (spacing,) = gaps(calls(pace, 2))
+    assert spacing == pytest.approx(0.218 * 2 ** (slower + total // 100) * 0.9999**total, rel=1e-9)
+
+
+def test_longest_wait_of_all_threads_holds(clock: Clock) -> None:
+    for _ in range(20):
+        pace = Pace(5, clock)
+        began = clock.now
+        hammer(lambda turn, pace=pace: pace.slow_down(0.0, turn), 100)  # type: ignore[misc]
+        assert pace.wait() == began + 100 * THREADS - 1
 
 
 # How long to wait before the next try.
@@ -180,6 +212,7 @@ def test_wait_doubles_with_each_try_with_jitter(answer: requests.Response | None
         pytest.param("Mon, 01 Jan 2024 00:00:00 GMT", id="a date in the past"),
         pytest.param("Mon, 99 Jan 2024 00:00:00 GMT", id="no date"),
         pytest.param("Mon, 01 Jan 99999 00:00:00 GMT", id="beyond the calendar"),
+        pytest.param(f"Mon, 01 Jan {10**20} 00:00:00 GMT", id="beyond any calendar"),
     ],
 )
 def test_retry_after_never_shortens_the_taps_own_wait(header: str) -> None:
@@ -203,3 +236,51 @@ def test_retry_after_is_honoured_up_to_300_seconds(header: str, seconds: float) 
 def test_retry_after_may_be_a_date() -> None:
     later = datetime.now(timezone.utc) + timedelta(seconds=60)
     assert 50 < wait_seconds(1, response(format_datetime(later, usegmt=True))) <= 60
+
+
+# What 429 costs.
+
+
+class Rejecting(BaseAdapter):
+    """An API that rejects so many calls before it answers; each takes a second of the clock."""
+
+    def __init__(self, clock: Clock, rejections: float) -> None:
+        super().__init__()
+        self.calls = 0
+        self._clock = clock
+        self._rejections = rejections
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        """Answer without a network."""
+        self.calls += 1
+        self._clock.now += 1
+        answer = requests.Response()
+        answer.status_code = 429 if self.calls <= self._rejections else 200
+        answer.raw = io.BytesIO(b"[]")
+        return answer
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def client_of(clock: Clock, adapter: BaseAdapter, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: adapter)
+    config = {"api_token": "t", "start_date": "2024-01-01"}
+    settings = Settings.of(fill_defaults(config, SETTINGS))
+    return Client(settings, logging.getLogger(__name__), clock)
+
+
+def test_rejections_use_up_no_tries(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Rejecting(clock, 8)
+    answer = client_of(clock, api, monkeypatch).get("/x", {}, "Site")
+    answer.close()
+    assert (answer.count, api.calls) == (0, 9)
+
+
+def test_ten_minutes_of_rejections_end_that_site(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Rejecting(clock, float("inf"))
+    with pytest.raises(BusyError, match="answered nothing else for ten minutes"):
+        client_of(clock, api, monkeypatch).get("/x", {}, "Site")
+    assert 1600 <= clock.now < 2000

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from tap_calltouch.output.progress import Progress, count, describe_rows, describe_sample
+from tap_calltouch.output.progress import Progress, count, format_rows
 
 DAY = timedelta(days=1)
 
@@ -103,49 +102,4 @@ def test_more_windows_than_planned_do_not_exceed_the_whole(clock: Clock) -> None
     ],
 )  # fmt: skip
 def test_rows_are_counted_by_what_became_of_them(counted: Counter[str], text: str) -> None:
-    assert describe_rows(counted) == text
-
-
-SCHEMA = {
-    "properties": {
-        "date": {"type": "string"},
-        "subject": {"type": ["string", "null"]},
-        "orders": {"type": ["array", "null"]},
-        "client": {"type": ["object", "null"]},
-        "attrs": {"type": ["object", "null"]},
-    }
-}
-
-
-@pytest.mark.parametrize(
-    ("records", "text"),
-    [
-        pytest.param(
-            [{"date": "2024-01-02", "orders": [], "client": {"fio": "x"}, "attrs": {}}],
-            "1 record received, from 2024-01-02 to 2024-01-02. Filled in some: client. "
-            "Empty in all: orders, attrs",
-            id="one",
-        ),
-        pytest.param(
-            [
-                {"date": "2024-01-02", "orders": [1], "client": None},
-                {"date": "2024-01-01", "client": {"fio": "x"}, "attrs": {"a": "b"}},
-            ],
-            "2 records received, from 2024-01-01 to 2024-01-02. Filled in some: orders, client, "
-            "attrs. Empty in all: none",
-            id="all filled",
-        ),
-        pytest.param(
-            [{"subject": "x"}],
-            "1 record received. Filled in some: none. Empty in all: orders, client, attrs",
-            id="the date is not selected",
-        ),
-    ],
-)
-def test_sample_says_what_came_and_no_value(records: list[dict[str, Any]], text: str) -> None:
-    assert describe_sample(records, SCHEMA, "date") == text
-
-
-def test_sample_without_records_says_where_to_look() -> None:
-    text = describe_sample([], SCHEMA, "date")
-    assert text.startswith("the API answered, but without records for that day. Check `site_ids`")
+    assert format_rows(counted) == text

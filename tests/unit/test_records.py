@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sandbox import CallJournal, Journal
-from tap_calltouch.records.blocks import BrokenAnswerError, split_array
+from tap_calltouch.instants import format_epoch_ms
 from tap_calltouch.records.cleaning import UnusableRecordError
-from tap_calltouch.records.decoding import Identity, RecordDecoder
+from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
-from tap_calltouch.records.structs import shape_of, stamp
+from tap_calltouch.records.structs import shape_of
+from tests.support.blocks import arrays_of
 from tests.support.repetitions import times
 
 Record = dict[str, Any]
@@ -32,9 +31,9 @@ SCHEMAS: dict[str, Record] = {
     for name in ("requests", "calls")
 }
 SCHEMA = SCHEMAS["requests"]
-IDENTITIES = {
-    "requests": Identity("siteId", "requestId", "date"),
-    "calls": Identity("siteId", "callId", "timestamp"),
+COLUMNS = {
+    "requests": KeyColumns("siteId", "requestId", "date"),
+    "calls": KeyColumns("siteId", "callId", "timestamp"),
 }
 UNITS = {"requests": "ms", "calls": "s"}
 SAMPLE: Record = json.loads(
@@ -58,7 +57,7 @@ def decoder_for(
     """Return a decoder for a stream whose schema a catalog may override."""
     own = SCHEMAS[stream]
     shape = shape_of(catalog or own, own)
-    return RecordDecoder(shape, IDENTITIES[stream], UNITS[stream], drift or Drift(), site)
+    return RecordDecoder(shape, COLUMNS[stream], UNITS[stream], drift or Drift(), site)
 
 
 def decode(
@@ -71,7 +70,7 @@ def decode(
     drift = Drift()
     decoder = decoder_for(stream, catalog, drift, site)
     body = body.encode() if isinstance(body, str) else body
-    pairs = list(decoder.records(io.BytesIO(body)))
+    pairs = list(decoder.records([body]))
     return [msgspec.to_builtins(record) for _, record in pairs], drift
 
 
@@ -243,7 +242,7 @@ def test_a_record_without_a_usable_key_or_date_is_an_error(item: str, message: s
 )
 def test_instants_have_one_form(milliseconds: int, text: str) -> None:
     (record,), _ = decode(f'[{{"requestId": 2, "date": {milliseconds}}}]')
-    assert record["date"] == text == stamp(milliseconds)
+    assert record["date"] == text == format_epoch_ms(milliseconds)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +271,7 @@ def test_instants_are_read_at_every_depth(path: str, value: str) -> None:
 def test_instants_are_counted_in_the_unit_of_the_journal(
     stream: str, value: int, text: str, suffix: str
 ) -> None:
-    site, key, instant = IDENTITIES[stream]
+    site, key, instant = COLUMNS[stream]
     (record,), _ = decode(f'[{{"{site}": 1, "{key}": 2, "{instant}": {value}{suffix}}}]', stream)
     assert record[instant] == text
 
@@ -302,8 +301,8 @@ CATALOGS = [*OVERRIDES, *SELECTIONS, "open", "no type", "no fields"]
 
 def catalog_for(stream: str, name: str) -> Record:
     """Return a stream's schema as a catalog changes it."""
-    identity, own = IDENTITIES[stream], SCHEMAS[stream]["properties"]
-    real = {"KEY": identity.key, "INSTANT": identity.instant}
+    columns, own = COLUMNS[stream], SCHEMAS[stream]["properties"]
+    real = {"KEY": columns.key, "INSTANT": columns.instant}
     if name == "no fields":
         return {"type": "object", "properties": {}}
     changed = {real.get(key, key): field for key, field in OVERRIDES.get(name, {}).items()}
@@ -314,10 +313,10 @@ def catalog_for(stream: str, name: str) -> Record:
 
 
 def pairs_of(stream: str, catalog: str, *, site: str, suffix: str = "") -> Any:
-    identity = IDENTITIES[stream]
-    body = f'[{{{site} "{identity.key}": 2, "{identity.instant}": 0{suffix}}}]'
+    columns = COLUMNS[stream]
+    body = f'[{{{site} "{columns.key}": 2, "{columns.instant}": 0{suffix}}}]'
     decoder = decoder_for(stream, catalog_for(stream, catalog), site=7)
-    return list(decoder.records(io.BytesIO(body.encode())))
+    return list(decoder.records([body.encode()]))
 
 
 @STREAMS
@@ -350,17 +349,17 @@ def test_missing_site_is_filled_in_though_the_catalog_changes_a_key(
 def test_record_without_a_key_is_an_error_whatever_the_catalog_says(
     stream: str, catalog: str
 ) -> None:
-    identity = IDENTITIES[stream]
+    columns = COLUMNS[stream]
     decoder = decoder_for(stream, catalog_for(stream, catalog), site=7)
-    body = io.BytesIO(f'[{{"{identity.instant}": 0}}]'.encode())
-    with pytest.raises(UnusableRecordError, match=f"no usable `{identity.key}` .found null"):
-        list(decoder.records(body))
+    array = f'[{{"{columns.instant}": 0}}]'.encode()
+    with pytest.raises(UnusableRecordError, match=f"no usable `{columns.key}` .found null"):
+        list(decoder.records([array]))
 
 
 def test_values_of_the_tap_itself_are_not_counted_twice() -> None:
     drift = Drift()
     decoder = decoder_for("requests", catalog_for("requests", "no instant"), drift)
-    list(decoder.records(io.BytesIO(b'[{"siteId": "1", "requestId": "2", "date": "0"}]')))
+    list(decoder.records([b'[{"siteId": "1", "requestId": "2", "date": "0"}]']))
     assert counts(drift) == ({"siteId": 1, "requestId": 1}, {})
 
 
@@ -691,35 +690,7 @@ def test_a_record_that_does_not_fit_leaves_the_others_alone() -> None:
     assert [record["subject"] for record in records] == ["a", None, "c"]
 
 
-# Bodies.
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param("", id="empty"),
-        pytest.param(" \n", id="white space"),
-        pytest.param("null", id="null"),
-        pytest.param('"[]"', id="a text"),
-        pytest.param("{}", id="an object"),
-        pytest.param('{"message": "no"}', id="an error"),
-        pytest.param("<html>[]</html>", id="HTML"),
-        pytest.param("[", id="cut at the beginning"),
-        pytest.param(f"[{{{KEYS}}}", id="no end"),
-        pytest.param(f"[{{{KEYS}}},", id="cut after a comma"),
-        pytest.param(f'[{{{KEYS}, "subject": "a', id="cut in a text"),
-        pytest.param(f'[{{{KEYS}, "comments": []', id="cut after an inner array"),
-        pytest.param(f"[{{{KEYS}}}] x", id="garbage behind"),
-        pytest.param(f"[{{{KEYS}}}]]", id="a bracket behind"),
-        pytest.param(f"[{{{KEYS}}}][]", id="two arrays"),
-        pytest.param(f"[{{{KEYS}}},]", id="comma at the end"),
-        pytest.param(f"[{{{KEYS}}} {{{KEYS}}}]", id="no comma"),
-        pytest.param("[" + "[" * 100_000 + "]" * 100_000 + "]", id="100000 deep"),
-    ],
-)
-def test_what_is_no_array_of_objects_is_an_error(body: str) -> None:
-    with pytest.raises(BrokenAnswerError, match=r"array|JSON"):
-        decode(body)
+# Items.
 
 
 @pytest.mark.parametrize(
@@ -732,107 +703,21 @@ def test_an_item_that_is_no_object_is_an_error_which_does_not_quote_it(item: str
         decode(f"[{item}]")
 
 
-@pytest.mark.parametrize("body", ["[]", " [ ] \n", "[\n]"])
-def test_an_empty_array_is_no_records(body: str) -> None:
-    assert decode(body)[0] == []
-
-
-# Blocks.
-
-LOOKALIKES = [
-    '},{"siteId":',
-    '}, {"siteId": 2}]',
-    '[{"siteId":1},{"siteId":2}]',
-    '\\"},{\\"siteId\\": \\\\',
-    "\\",
-    '"',
-    "{}[],:",
-    "Заявка 😀 },{",
-    "\n},\n{",
-]
-JOURNAL: list[Record] = [
-    {
-        "siteId": number,
-        "requestId": number,
-        "subject": text,
-        "client": {"siteId": number, "fio": text, "phones": [{"siteId": 1}, {"siteId": text}]},
-        text: [text, {}, [], [[{"siteId": 2}]]],
-    }
-    for number, text in enumerate(LOOKALIKES)
-]
-LAYOUTS = {
-    "compact": json.dumps(JOURNAL, separators=(",", ":")),
-    "spaced": json.dumps(JOURNAL, ensure_ascii=False),
-    "indented": json.dumps(JOURNAL, indent=2) + "\n",
-    "other orders of keys": json.dumps(
-        [dict(sorted(item.items(), reverse=bool(n % 2))) for n, item in enumerate(JOURNAL)]
-    ),
-    "empty objects": "[{},{}, {} ,{}]",
-    "with NaN": json.dumps([*JOURNAL, {"siteId": [float("-inf")]}, *JOURNAL]),
-    "not only objects": json.dumps([1, None, *JOURNAL, "},{", [{}], *JOURNAL]),
-}
-BLOCK_SIZES = [*range(1, 201), 300, 500, 1000, 10_000]
-
-
-def parse(array: bytes) -> list[Any] | None:
-    try:
-        items: list[Any] = json.loads(array)
-    except ValueError:
-        return None
-    return items
-
-
-def items_of(body: bytes, size: int) -> list[Any]:
-    return list(chain.from_iterable(split_array(io.BytesIO(body), parse, size)))
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_blocks_of_any_size_hold_exactly_the_items_of_the_array(layout: str) -> None:
-    body = LAYOUTS[layout].encode()
-    expected = repr(json.loads(body))
-    for size in BLOCK_SIZES:
-        assert repr(items_of(body, size)) == expected, f"blocks of {size} bytes"
+@pytest.mark.parametrize("array", ["[]", "[ ]", "[\n]"])
+def test_an_empty_array_is_no_records(array: str) -> None:
+    assert decode(array)[0] == []
 
 
 def test_blocks_of_any_size_give_the_same_records() -> None:
-    odd = ['"subject": []', '"news": NaN', '"manager": "\\u0000"', f'"news": {LAYOUTS["spaced"]}']
+    nested = '[{"subject": "},{"}, {"subject": [{}]}]'
+    odd = ['"subject": []', '"news": NaN', '"manager": "\\u0000"', f'"news": {nested}']
     items = [f"{{{KEYS}, {field}}}" for field in ['"subject": "a"', *odd, '"orders": [{}, {}]']]
     body = f"[{', '.join(items * 3)}]".encode()
     expected = encode(decode(body)[0])
     assert len(expected) == len(items) * 3
-    for size in BLOCK_SIZES[:: times(5, 1)]:
-        parse_records = decoder_for(site=SITE)._parse  # noqa: SLF001
-        pairs = list(chain.from_iterable(split_array(io.BytesIO(body), parse_records, size)))
+    for size in [*range(1, 201, times(5, 1)), 300, 500, 1000, 10_000]:
+        pairs = decoder_for(site=SITE).records(arrays_of(body, size))
         assert encode([record for _, record in pairs]) == expected, f"blocks of {size} bytes"
-
-
-def test_a_block_is_not_much_larger_than_asked_for() -> None:
-    body = json.dumps(JOURNAL * 200).encode()
-    longest = max(len(json.dumps(item)) for item in JOURNAL)
-    sizes = list(
-        split_array(io.BytesIO(body), lambda array: len(array) if parse(array) else None, 4096)
-    )
-    assert max(sizes) <= 2 * 4096 + longest
-    assert len(sizes) >= len(body) // (2 * 4096 + longest)
-
-
-@pytest.mark.parametrize("size", [1, 7, 50, 1000])
-@pytest.mark.parametrize(
-    "end",
-    [
-        pytest.param("", id="no end"),
-        pytest.param("] x", id="garbage"),
-        pytest.param("}]", id="a brace too many"),
-        pytest.param(",]", id="a comma too many"),
-        pytest.param(",{]", id="half an item"),
-    ],
-)
-def test_a_body_that_is_no_whole_array_is_an_error_in_blocks_of_any_size(
-    size: int, end: str
-) -> None:
-    body = LAYOUTS["compact"][:-1] + end
-    with pytest.raises(BrokenAnswerError):
-        items_of(body.encode(), size)
 
 
 # Every way to decode.
@@ -869,8 +754,7 @@ def test_whole_journal_of_the_sandbox_is_the_same_by_every_way(
         return records
 
     monkeypatch.setattr(decoder, "_decode_array", decode_one)
-    body = io.BytesIO(json.dumps(journal).encode())
-    by_record = [record for _, record in decoder.records(body)]
+    by_record = [record for _, record in decoder.records([json.dumps(journal).encode()])]
     assert encode(by_record) == encode(expected)
 
     # One value that does not fit, in a field that is not looked at.
@@ -936,7 +820,7 @@ def put(value: Any, path: tuple[str | int, ...]) -> Any:
 
 def record_with(value: Any, place: Place) -> Record:
     stream, path = place
-    keys: Record = dict(zip(IDENTITIES[stream], (1, 2, 0), strict=True))
+    keys: Record = dict(zip(COLUMNS[stream], (1, 2, 0), strict=True))
     keys |= put(value, path)
     return keys
 
@@ -982,7 +866,7 @@ def test_any_value_in_any_field_gives_a_record_that_fits_the_schema(
     try:
         (record,), _ = decode(body, stream, site=None)
     except UnusableRecordError:
-        assert path[0] in IDENTITIES[stream]
+        assert path[0] in COLUMNS[stream]
         return
     written = msgspec.json.decode(msgspec.json.encode(record))
     VALIDATORS[stream].validate(written)
@@ -1025,10 +909,9 @@ def test_any_value_in_any_field_is_counted_once_for_each_record(
     for records in ([record], [record] * number):
         drift = Drift()
         decoder = decoder_for(place[0], drift=drift, site=1)
-        body = io.BytesIO(write(*records, ascii_only=True))
+        arrays = arrays_of(write(*records, ascii_only=True), size)
         try:
-            pairs = chain.from_iterable(split_array(body, decoder._parse, size))  # noqa: SLF001
-            assert len(list(pairs)) == len(records)
+            assert len(list(decoder.records(arrays))) == len(records)
         except UnusableRecordError:
             return
         counted.append(drift)
@@ -1036,11 +919,3 @@ def test_any_value_in_any_field_is_counted_once_for_each_record(
     assert all_counts(often) == [
         {path: count * number for path, count in kind.items()} for kind in all_counts(once)
     ]
-
-
-@PROPERTY
-@given(st.lists(st.tuples(st.sampled_from(PLACES), ANY_JSON), max_size=4), st.integers(1, 300))
-def test_blocks_of_any_journal_hold_its_items(values: list[tuple[Place, Any]], size: int) -> None:
-    items = [put(value, path) for (_, path), value in values]
-    body = json.dumps(items)
-    assert repr(items_of(body.encode(), size)) == repr(json.loads(body))

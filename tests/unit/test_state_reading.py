@@ -181,13 +181,12 @@ def test_state_given_is_not_changed() -> None:
             )
         ),
         pytest.param(requests(mark(value=True)), "true", id="a boolean"),
-        pytest.param(requests(mark([TIMESTAMP])), "no usable date-time", id="a list of dates"),
-        pytest.param(requests(mark({"a": 1})), "no usable date-time", id="an object"),
-        pytest.param(requests(mark("")), "no usable date-time", id="an empty text"),
+        pytest.param(requests(mark([TIMESTAMP])), "not a usable date-time", id="a list of dates"),
+        pytest.param(requests(mark({"a": 1})), "not a usable date-time", id="an object"),
+        pytest.param(requests(mark("")), "not a usable date-time", id="an empty text"),
         pytest.param(requests(mark("0001-01-01T00:00:00+00:00")), "0001", id="the year 1"),
         pytest.param(requests(mark("0001-01-01T00:00:00+14:00")), "0001", id="before the year 1"),
         pytest.param(requests(mark("1899-12-31T00:00:00+00:00")), "1899", id="1899"),
-        pytest.param(requests(mark("9999-12-31T23:59:59+00:00")), "9999", id="the year 9999"),
         pytest.param(requests(mark("9999-12-31T23:59:59-14:00")), "9999", id="after it"),
         pytest.param(by_site(mark()), "needs a `context` with a `siteId`", id="no context"),
         pytest.param(by_site(5), "needs a `context`", id="a number"),
@@ -259,5 +258,5 @@ def test_bookmark_from_the_near_future_is_taken_since_a_clock_may_have_been_wron
 
 def test_bookmark_from_the_far_future_is_refused() -> None:
     state = requests(mark((datetime.now(timezone.utc) + timedelta(days=800)).isoformat()))
-    with pytest.raises(InputError, match="no usable date-time"):
+    with pytest.raises(InputError, match=r"lies ahead of this machine's clock.*Set the clock"):
         read(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
 from itertools import cycle, islice, pairwise
 from typing import TYPE_CHECKING
@@ -12,17 +12,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tap_calltouch.api.query import Scope, plan_extent
+from tap_calltouch.api import windows as windows_module
+from tap_calltouch.api.extents import plan_extent
 from tap_calltouch.api.windows import GOOD_WINDOWS, DateWindow, WindowLength, cut, halves
 from tap_calltouch.instants import (
     DAY,
     HOUR,
     SECOND,
+    midnight_of,
     next_bookmark,
     to_instant,
-    wall_period,
 )
 from tests.support.repetitions import times
+from tests.support.settings import settings_of
+from tests.support.threads import THREADS, hammer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,16 +189,11 @@ class Run:
         self, bookmark: datetime | None = None, lookback: int = 0, now: datetime | None = None
     ) -> tuple[datetime, tuple[datetime, datetime]]:
         """Return the first instant, and the wall times between which the run asks."""
-        now = now or self.now
-        extent = plan_extent(
-            Scope(self.zone, self.start, self.end, is_by_session=False),
-            now,
-            bookmark=bookmark,
-            lookback_days=lookback,
-            is_incremental=True,
-            is_test=False,
+        wanted = replace(
+            settings_of(lookback_days=lookback), zone=self.zone, start=self.start, end=self.end
         )
-        return extent.start, wall_period(extent.start, extent.end, self.zone)
+        start, end, _ = plan_extent(wanted, now or self.now, bookmark, is_incremental=True)
+        return max(self.start, to_instant(start, self.zone)), (start, end)
 
     def instants(
         self, first: datetime | None = None, now: datetime | None = None
@@ -309,24 +307,24 @@ def window_of(length: timedelta) -> DateWindow:
 
 def fail(length: WindowLength, *lengths: timedelta) -> None:
     for failed in lengths:
-        length.begin(window_of(failed))
-        length.failed(window_of(failed))
+        length.start_trial(window_of(failed))
+        length.record_failure(window_of(failed))
 
 
 def succeed(length: WindowLength, times: int = 1) -> None:
     """Let windows of the length that is due work, cut from midnight."""
     for _ in range(times):
-        window = next(cut(wall("2024-01-01"), wall("2025-01-01"), length))
-        length.begin(window)
-        length.worked(window)
+        window = next(cut(wall("2024-01-01"), wall("2025-01-01"), length.current))
+        length.start_trial(window)
+        length.record_success(window)
 
 
 @pytest.mark.parametrize("longest", [1, 2, 7, 90])
 def test_windows_are_as_long_as_the_setting_and_never_longer(longest: int) -> None:
     length = WindowLength(longest * DAY)
-    before = length()
+    before = length.current()
     succeed(length, 5 * GOOD_WINDOWS)
-    assert before == length() == longest * DAY
+    assert before == length.current() == longest * DAY
 
 
 @pytest.mark.parametrize(
@@ -346,19 +344,19 @@ def test_after_a_heavy_window_its_shorter_half_is_the_length(
 ) -> None:
     length = WindowLength(7 * DAY)
     fail(length, *failed)
-    assert length() == kept
+    assert length.current() == kept
 
 
 def test_twice_the_length_is_tried_only_after_16_good_windows_in_a_row() -> None:
     length = WindowLength(7 * DAY)
     fail(length, 7 * DAY, 3 * DAY)
     succeed(length, GOOD_WINDOWS - 1)
-    assert length() == DAY
+    assert length.current() == DAY
     fail(length, DAY)
     succeed(length, GOOD_WINDOWS - 1)
-    assert length() == 12 * HOUR
+    assert length.current() == 12 * HOUR
     succeed(length)
-    assert length() == DAY
+    assert length.current() == DAY
 
 
 def test_a_failed_trial_waits_for_16_more() -> None:
@@ -367,18 +365,18 @@ def test_a_failed_trial_waits_for_16_more() -> None:
     succeed(length, GOOD_WINDOWS)
     fail(length, 2 * DAY)
     succeed(length, GOOD_WINDOWS - 1)
-    assert length() == DAY
+    assert length.current() == DAY
     succeed(length)
-    assert length() == 2 * DAY
+    assert length.current() == 2 * DAY
 
 
 def test_only_one_window_at_a_time_is_a_trial() -> None:
     length = WindowLength(7 * DAY)
     fail(length, 7 * DAY, 3 * DAY)
     succeed(length, GOOD_WINDOWS)
-    assert length.begin(window_of(length()))
-    assert not length.begin(window_of(length()))
-    assert length() == DAY
+    assert length.start_trial(window_of(length.current()))
+    assert not length.start_trial(window_of(length.current()))
+    assert length.current() == DAY
 
 
 def test_windows_regain_their_length_step_by_step_and_their_midnights() -> None:
@@ -386,10 +384,29 @@ def test_windows_regain_their_length_step_by_step_and_their_midnights() -> None:
     fail(length, *(hours * HOUR for hours in (168, 72, 24, 12, 6, 3)))
     lengths = []
     for _ in range(9):
-        window = next(cut(wall("2024-01-01"), wall("2025-01-01"), length))
+        window = next(cut(wall("2024-01-01"), wall("2025-01-01"), length.current))
         lengths.append(window.length // HOUR)
         succeed(length, GOOD_WINDOWS + bool(lengths[1:]))
     assert lengths == [1, 2, 4, 8, 16, 24, 48, 96, 168]
+
+
+def test_no_good_window_is_lost_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many as make a trial due make it due, and one less does not."""
+    turns = 2000
+    monkeypatch.setattr(windows_module, "GOOD_WINDOWS", THREADS * turns + 1)
+    length = WindowLength(7 * DAY)
+    fail(length, 7 * DAY)
+    hammer(lambda _: length.record_success(window_of(DAY)), turns)
+    assert length.current() == 3 * DAY
+    succeed(length)
+    assert length.current() == 6 * DAY
+
+
+def test_shortest_of_windows_that_fail_at_once_is_the_length() -> None:
+    for _ in range(20):
+        length = WindowLength(THREADS * 100 * DAY)
+        hammer(lambda turn, length=length: fail(length, (turn + 2) * DAY), 100)  # type: ignore[misc]
+        assert length.current() == DAY
 
 
 # Properties.
@@ -452,7 +469,8 @@ def test_every_instant_is_in_one_window_and_none_is_in_the_future(
     first, period = run.period(bookmark, lookback)
     windows = list(cut(*period, fixed(run.longest)))
     check(windows, run, first)
-    assert run.start <= first <= max(run.start, bookmark or run.start)
+    assert first <= max(run.start, bookmark or run.start)
+    assert period[0] >= midnight_of(run.start, run.zone)
     assert all(window.last_day <= run.wall(run.now).date() for window in windows)
 
 
@@ -466,13 +484,13 @@ def test_every_instant_is_in_one_window_however_heavy_the_answers_are(
     windows: list[DateWindow] = []
     _, (start, end) = run.period()
     while start < end:
-        window = next(cut(start, end, length))
+        window = next(cut(start, end, length.current))
         limit = hours[len(windows) // 3 % len(hours)] * HOUR
-        length.begin(window)
+        length.start_trial(window)
         if window.length > limit and halves(window):
-            length.failed(window)
+            length.record_failure(window)
         else:
-            length.worked(window)
+            length.record_success(window)
             windows.append(window)
             start = window.end
     check(windows, run)

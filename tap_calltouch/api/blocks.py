@@ -1,0 +1,143 @@
+"""Finds blocks of whole records in an answer. Pure.
+
+An answer is one JSON array of any size. Only a parser knows where its items end: a block ends where
+one says that what stands before is a whole array.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import IO
+
+BLOCK_SIZE = 1 << 16  # fits a processor's cache; a larger block takes longer
+_LONGEST_LITERAL = 16  # what is cut within a number or an escape is noticed a few letters before
+_scan = json.JSONDecoder(strict=False).raw_decode
+
+
+class BrokenAnswerError(ValueError):
+    """The answer is not a JSON array."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Items of an array that follow one another in a body.
+
+    Attributes:
+        start: Position of the first item.
+        end: Position behind the last one.
+        count: How many items there are, at least one.
+    """
+
+    start: int
+    end: int
+    count: int
+
+
+def find_blocks(
+    body: IO[bytes], count: Callable[[bytes], int | None], block_size: int = BLOCK_SIZE
+) -> Iterator[Block]:
+    """Check a JSON array and find its blocks.
+
+    Args:
+        body: Stands at the array's opening bracket; nothing but blanks may follow the array.
+        count: Counts the items of a JSON array; returns None if the text is not one.
+        block_size: Bytes to read at a time; a block is larger only if one item is, or if the first
+            item has no key, so that it cannot be a record.
+
+    Yields:
+        One block after the other.
+
+    Raises:
+        BrokenAnswerError: If the body is not one whole JSON array.
+    """
+    position = body.tell() + 1
+    total = 0
+    block = body.read(block_size)
+    # Records begin alike. Where this one's beginning stands again is a likely border.
+    first_key = re.match(rb'\[\s*(\{\s*"[^"]*")', block)
+    beginnings = [first_key.group(1), b"{"] if first_key else []
+    while more := body.read(max(block_size, len(block) - block_size)):
+        for comma, border in _likely_borders(block, beginnings):
+            number = count(b"".join((memoryview(block)[:comma], b"]")))
+            if number is not None:
+                yield Block(position, position + comma - 1, number)
+                total += number
+                position += border - 1
+                block = b"[" + block[border:]
+                break
+        else:
+            place = find_break(block)
+            if place and not place.is_end:
+                break  # more text does not mend it
+        block += more
+    number = count(block) if block.startswith(b"[") else None
+    if number is None:
+        place = find_break(block)
+        where = f" (record {total + place.item}, byte {position + place.byte})" if place else ""
+        msg = f"the answer is cut short or is not valid JSON{where}"
+        raise BrokenAnswerError(msg)
+    if number:
+        yield Block(position, position + block.rindex(b"]") - 1, number)
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where a text stops to be a JSON array.
+
+    Attributes:
+        item: Number of the item, from 1.
+        byte: Position in the text behind the opening bracket.
+        is_end: Whether more text might follow there.
+    """
+
+    item: int
+    byte: int
+    is_end: bool
+
+
+def find_break(array: bytes) -> Break | None:
+    """Return where a text stops to be a JSON array; None if it does not, or nests too deeply."""
+    text = array.decode("utf-8", "surrogateescape")
+    item, position = 1, 1
+    try:
+        while True:
+            _, position = _scan(text, _skip(text, position))
+            position = _skip(text, position)
+            if text[position : position + 1] != ",":
+                break
+            item, position = item + 1, position + 1
+    except json.JSONDecodeError as error:
+        position = error.pos
+        is_cut = error.msg.startswith("Unterminated")
+    except RecursionError:
+        return None
+    else:
+        is_cut = False
+        if text[position : position + 1] == "]":
+            return None
+    byte = len(text[1:position].encode("utf-8", "surrogateescape"))
+    return Break(item, byte, is_cut or position >= len(text) - _LONGEST_LITERAL)
+
+
+def _skip(text: str, position: int) -> int:
+    """Return the position of what follows blanks."""
+    while text[position : position + 1] in {" ", "\t", "\r", "\n"}:
+        position += 1
+    return position
+
+
+def _likely_borders(block: bytes, beginnings: list[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield, from the end, each comma that stands before a beginning, and where that is."""
+    for beginning in beginnings:
+        border = block.rfind(beginning)
+        while border > 0:
+            comma = block.rfind(b",", 0, border)
+            if comma >= 0 and not block[comma + 1 : border].strip():
+                yield comma, border
+            border = block.rfind(beginning, 0, border)

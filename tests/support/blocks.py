@@ -1,0 +1,22 @@
+"""Answers cut into blocks of any size, as a worker cuts them."""
+
+from __future__ import annotations
+
+import io
+
+from tap_calltouch.api.blocks import find_blocks
+from tap_calltouch.lenient import decode_leniently
+
+
+def count_items(array: bytes) -> int | None:
+    """Return how many items a JSON array has; None if it is not one."""
+    try:
+        return len(decode_leniently(array))
+    except (ValueError, RecursionError):
+        return None
+
+
+def arrays_of(body: bytes, size: int) -> list[bytes]:
+    """Return a JSON array as arrays of at least one item, each of about so many bytes."""
+    blocks = find_blocks(io.BytesIO(body), count_items, size)
+    return [b"[%b]" % body[block.start : block.end] for block in blocks]
