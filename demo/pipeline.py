@@ -205,9 +205,9 @@ def _read_log(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _share_done(log: Path) -> str:
-    """Return how much dbt has done, by the numbers of its last line."""
+    """Return how much dbt has begun, by the numbers of its lines."""
     found = re.findall(r"(\d+) of (\d+) ", log.read_text(encoding="utf-8"))
-    return f"{int(found[-1][0]) / int(found[-1][1]):.0%}" if found else "0%"
+    return f"{max((int(number) / int(all_) for number, all_ in found), default=0):.0%}"
 
 
 def find_program(name: str) -> str:

@@ -84,26 +84,28 @@ def answer_error(
     text = body.decode("utf-8", "replace").strip()
     content = parse(body)
     is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
-    # What it means is decided from the whole text, also where that is not shown.
-    said = (
-        ""
-        if is_html
-        else _message_in(content) or ("" if isinstance(content, (dict, list)) else text)
-    )
     shown = _describe(text, content, is_html=is_html, is_success=is_success)
     message = f"the API answered {status}: {quote_message(shown, token)}."
-    # The same error may come with another status: which one was not recorded.
-    code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-    is_broken = content is None and text[:1] in {"{", "["}
-    if is_success and (code[:1] == "5" or is_broken):
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
     if is_success and not text:
         return NotFoundError(message) if is_single else EmptyAnswerError(message)
     if is_success and is_html:  # such as calls of a site that does not exist
         return SiteError(f"{message} Check `site_ids` and `api_url`.")
-    kind, advice = _meaning(status, said or (text if content == {} else ""))
+    if is_success and _is_server_error(text, content):
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+    # What it means is decided from the whole text, also where that is not shown.
+    is_text = not is_html and not (isinstance(content, (dict, list)) and content)
+    kind, advice = _meaning(status, _message_in(content) or (text if is_text else ""))
     message = f"{message} {advice}".rstrip()
     return kind(message, response) if issubclass(kind, RetriableAPIError) else kind(message)
+
+
+def _is_server_error(text: str, content: Any) -> bool:
+    """Return whether an answer with a success status is what comes with 500 elsewhere.
+
+    Which status the real error came with was not recorded.
+    """
+    code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
+    return code[:1] == "5" or (content is None and text[:1] in {"{", "["})
 
 
 def _meaning(status: int, said: str) -> tuple[type[Exception], str]:

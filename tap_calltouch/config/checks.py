@@ -142,13 +142,18 @@ def _convert(value: Any, schema: Config) -> Any:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return _convert_number(value, kinds, schema)
     if isinstance(value, list) and "array" in kinds:
-        items = [_convert(item, schema.get("items", {})) for item in value]
-        items = [item.strip() if isinstance(item, str) else item for item in items]
-        return [item for item in items if item not in ("", None)] or items
+        return _convert_items(value, schema)
     if isinstance(value, dict):
         parts = schema.get("properties", {})
         return {name: _convert(part, parts.get(name, {})) for name, part in value.items()}
     return value
+
+
+def _convert_items(value: list[Any], schema: Config) -> list[Any]:
+    """Convert the items of a list, and leave out empty ones unless all are."""
+    items = [_convert(item, schema.get("items", {})) for item in value]
+    items = [item.strip() if isinstance(item, str) else item for item in items]
+    return [item for item in items if item not in ("", None)] or items
 
 
 def _convert_number(value: Any, kinds: set[str], schema: Config) -> Any:
@@ -220,15 +225,7 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
         return
     found: dict[str, str] = {}  # one sentence for a setting that is wrong in two ways
     for error in errors:
-        if error.validator == "required":
-            name = error.message.split("'")[1]
-            sentence = f"Setting `{name}` is required.{_HINTS.get(name, '')}"
-        else:
-            path = [str(part) for part in error.absolute_path]
-            name = ".".join(part for part in path if not part.isdecimal())
-            value = json.dumps(error.instance, ensure_ascii=False, default=float)[:80]
-            shown = "" if path[:1] == ["api_token"] else f", not {value}"
-            sentence = f"Setting `{name}` must be {_allowed(error)}{shown}."
+        name, sentence = _format_error(error)
         found.setdefault(name, sentence)
     for name, value in config.items():
         if _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)):
@@ -239,14 +236,30 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
     if not found:
         yield from _problems_of_meaning(config)
         yield from _problems_of_batches(config.get("batch_config"))
-        if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
-            yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
-        uses_faker = re.search(r"\bfake\.", json.dumps(config.get("stream_maps"), default=str))
-        if uses_faker and not find_spec("faker"):
-            yield (
-                "Setting `stream_maps` uses `fake`, which needs the library Faker: install "
-                "`singer-sdk[faker]` beside the tap."
-            )
+        yield from _problems_of_maps(config)
+
+
+def _problems_of_maps(config: Config) -> Iterator[str]:
+    if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
+        yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
+    uses_faker = re.search(r"\bfake\.", json.dumps(config.get("stream_maps"), default=str))
+    if uses_faker and not find_spec("faker"):
+        yield (
+            "Setting `stream_maps` uses `fake`, which needs the library Faker: install "
+            "`singer-sdk[faker]` beside the tap."
+        )
+
+
+def _format_error(error: Any) -> tuple[str, str]:
+    """Return the setting that does not fit the schema, and a sentence about it."""
+    if error.validator == "required":
+        name = error.message.split("'")[1]
+        return name, f"Setting `{name}` is required.{_HINTS.get(name, '')}"
+    path = [str(part) for part in error.absolute_path]
+    name = ".".join(part for part in path if not part.isdecimal())
+    value = json.dumps(error.instance, ensure_ascii=False, default=float)[:80]
+    shown = "" if path[:1] == ["api_token"] else f", not {value}"
+    return name, f"Setting `{name}` must be {_allowed(error)}{shown}."
 
 
 def _allowed(error: Any) -> str:

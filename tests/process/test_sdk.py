@@ -132,7 +132,7 @@ def test_package_imports_nothing_private() -> None:
 def test_package_looks_up_no_private_name_but_its_own() -> None:
     own = set().union(*map(own_names, TREES.values()))
     found = {name for tree in TREES.values() for name in looked_up(tree) if is_private(name)}
-    assert found - own == set()
+    assert found - own == {"_exit"}  # of `os`, whose documentation has it
 
 
 def derived_classes() -> list[type]:

@@ -82,7 +82,9 @@ def test_demo_fits_on_a_screen_and_loads_only_what_is_new(checkout: Path) -> Non
     assert count_screen_lines(output) <= 40
     texts = read_texts("en")
     assert output.startswith(texts["first"])  # before all that follows, though it is piped
-    assert "429" not in (checkout / ".demo" / "meltano.log").read_text(encoding="utf-8")
+    # As a word: the fraction of a second in a time may end in the same digits.
+    log = (checkout / ".demo" / "meltano.log").read_text(encoding="utf-8")
+    assert not re.search(r"\b429\b", log)
     address = (checkout / ".demo" / "leads.html").as_uri()
     assert output.splitlines()[-1] == texts["page"].format(address=address)
     (first,) = re.findall(r"This run loaded ([\d,]+) rows", output)
