@@ -92,11 +92,10 @@ def test_answer_that_is_slow_but_comes_is_waited_for() -> None:
 
 def test_sigterm_ends_a_tap_that_waits_for_a_trickle(tmp_path: Path) -> None:
     with trickle(CHUNKED, b"1\r\n \r\n") as url:
-        config = {"api_token": "t", "api_url": url, "start_date": "2024-01-01"}
+        config = {"api_token": "a-token", "api_url": url, "start_date": "2024-01-01"}
         process = start_tap(config, tmp_path)
         assert process.stderr
-        while b"windows of up to" not in process.stderr.readline():
-            pass
+        assert any(b"windows of up to" in line for line in process.stderr)
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
