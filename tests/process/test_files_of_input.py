@@ -87,7 +87,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "half": (lambda path: path.write_text('{"api_token": '), "is not JSON"),
     "YAML": (lambda path: path.write_text("api_token: x"), "is not JSON"),
     "nested too deeply": (lambda path: path.write_text("[" * 200_000), "is nested too deeply"),
-    "NaN": (lambda path: path.write_text('{"x": NaN}'), "is not JSON: NaN is no number of JSON"),
+    "NaN": (lambda path: path.write_text('{"x": NaN}'), "is not JSON: NaN is not a number of JSON"),
     "UTF-16": (
         lambda path: path.write_text('{"subject": "окна"}', encoding="utf-16"),
         "is not text in UTF-8",

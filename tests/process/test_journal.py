@@ -86,7 +86,9 @@ def test_progress_is_told_every_ten_seconds(
     assert [text.split(",")[:2] for text in lines] == [
         [f"Stream {stream.name}", f" site 101: window {number} of 5"] for number in range(1, 6)
     ]
-    assert f", {len(records)} rows came, {len(records)} written, about 0:00:00 left" in lines[-1]
+    assert (
+        f", {len(records)} rows received, {len(records)} written, about 0:00:00 left" in lines[-1]
+    )
 
 
 def points(run: Run, level: str, metric: str) -> list[dict[str, Any]]:

@@ -763,6 +763,5 @@ def test_connection_test_with_a_wrong_token_is_one_error(tmp_path: Path) -> None
         run = run_tap(config, tmp_path, arguments=["--test"])
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
-    assert "Check `api_token` and `site_ids`." in last_error(run)
-    assert "Everything was refused: check `api_token` first." in last_error(run)
-    assert len(sandbox.calls) == 2  # one for each journal
+    assert last_error(run).endswith("Check `api_token`.")
+    assert len(sandbox.calls) == 1  # a message that names the token ends the run
