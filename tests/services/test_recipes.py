@@ -191,6 +191,8 @@ def test_phones_and_addresses_leave_the_machine_only_as_hashes(
     found = {(row["siteId"], row["callId"]): row for row in lines(tmp_path, "calls")}
     assert found.keys() == call_keys(calls)
     written = (tmp_path / "calls.jsonl").read_text(encoding="utf-8")
+    # The sandbox's id of a caller is the MD5 of the number, which stands in every call of theirs.
+    without_numbers = re.sub(r'"callerNumber": "\w+"', "", written)
     gone = {"ctCallerId", "phonesInText", "phrases", "callbackInfo", "customFields", "comments"}
     for call in calls:
         row = found[call["siteId"], call["callId"]]
@@ -198,10 +200,7 @@ def test_phones_and_addresses_leave_the_machine_only_as_hashes(
         assert row["callerNumber"] == (number and hashed(number))
         assert not gone & row.keys()
         assert f'"{call["callerNumber"]}"' not in written
-        # The sandbox's id of a caller is the MD5 of the number.
-        assert call["ctCallerId"] not in written.replace(
-            f'"callerNumber": "{row["callerNumber"]}"', ""
-        )
+        assert call["ctCallerId"] not in without_numbers
     assert found[key_of(calls[0])]["callerNumber"] == found[key_of(calls[1])]["callerNumber"]
 
 
