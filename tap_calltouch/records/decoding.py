@@ -91,6 +91,7 @@ class RecordDecoder:
             site: The site of records that do not say theirs.
         """
         self._shape = shape
+        self._is_typed = shape.is_typed  # looks at each field, so it is asked once
         self._unit = UNITS[unit]
         self._drift = drift
         self._cleaner = Cleaner(unit)
@@ -98,7 +99,7 @@ class RecordDecoder:
         self._required: tuple[str, ...] = ()
         self._defaults = {} if site is None else {columns.site: site}
         self._read_keys: Callable[[bytes, list[Any]], Iterable[Key]]
-        if shape.is_typed and columns.shape.fields.items() <= shape.fields.items():
+        if self._is_typed and columns.shape.fields.items() <= shape.fields.items():
             self._required = columns
             names = attributes(shape)
             get = attrgetter(*(names[column] for column in columns))
@@ -115,7 +116,7 @@ class RecordDecoder:
             }
             # To msgspec, null is anything too, but it must not stand for the default.
             self._drifting = frozenset(self._defaults)
-        if shape.is_typed:
+        if self._is_typed:
             self._type = struct_type(shape, self._required, self._defaults)
             self._compile()
 
@@ -161,7 +162,7 @@ class RecordDecoder:
     def _attempt(self, array: bytes) -> list[Any] | None:
         """Decode records at once; None if something in them does not fit."""
         # `rfind` looks for the first byte, a backslash, which is rare; `find` for the last, a zero.
-        if not self._shape.is_typed or array.rfind(_NUL) >= 0:
+        if not self._is_typed or array.rfind(_NUL) >= 0:
             return None
         try:
             records: list[Any] = self._decode_array(array)
@@ -186,7 +187,7 @@ class RecordDecoder:
             return records[0]
         record, changes = self._clean(decode_leniently(raw))
         drifting = frozenset(path for _, path in changes)
-        if self._shape.is_typed and not drifting <= self._drifting:
+        if self._is_typed and not drifting <= self._drifting:
             # What did not fit once is likely not to fit again.
             self._drifting |= drifting
             self._compile()
@@ -197,4 +198,4 @@ class RecordDecoder:
         record = self._cleaner.clean_record(item, self._shape, self._defaults, self._required)
         changes = self._cleaner.take_changes()
         self._drift.changes.update(changes)
-        return msgspec.convert(record, self._type) if self._shape.is_typed else record, changes
+        return msgspec.convert(record, self._type) if self._is_typed else record, changes
