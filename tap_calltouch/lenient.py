@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import sys
+import re
 from contextlib import suppress
-from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-_MAX_NESTING = 10_000
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _MAX_DIGITS = 1000
-_RAISED_LIMIT = Lock()  # the limit of recursion is that of all threads
+_MAX_NESTING = 500
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 def _parse_integer(digits: str) -> float:
@@ -27,16 +29,34 @@ _decode = json.JSONDecoder(strict=False, parse_int=_parse_integer).decode
 def decode_leniently(raw: bytes) -> Any:
     """Decode any JSON, also what msgspec refuses: NaN, control characters, very deep nesting.
 
+    Of what Python cannot decode for its depth, what lies below 500 levels becomes NaN.
+
     Raises:
         ValueError: If it is not JSON.
-        RecursionError: If it is nested deeper than 10,000 levels.
     """
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(raw)
-    with _RAISED_LIMIT:
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(limit, _MAX_NESTING))
-        try:
-            return _decode(raw.decode("utf-8", "surrogateescape"))
-        finally:
-            sys.setrecursionlimit(limit)
+    text = raw.decode("utf-8", "surrogateescape")
+    try:
+        return _decode(text)
+    except RecursionError:
+        # Its limit cannot be raised: it is that of all threads, and Python ends the process if
+        # one of them is deep while another lowers it again.
+        return _decode("".join(_shallow_parts(text)))
+
+
+def _shallow_parts(text: str) -> Iterator[str]:
+    """Yield JSON with NaN for each array or object that is nested too deeply."""
+    depth = copied = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth == _MAX_NESTING + 1:
+                yield text[copied : token.start()]
+        elif token[0] in "]}":
+            if depth == _MAX_NESTING + 1:
+                yield "NaN"
+                copied = token.end()
+            depth -= 1
+    if depth <= _MAX_NESTING:
+        yield text[copied:]

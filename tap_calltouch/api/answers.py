@@ -199,7 +199,7 @@ def _check(response: requests.Response, body: IO[bytes], id_name: str) -> Answer
             if not id_name:
                 return len(_read_items(array))
             found = _read_column(id_name, array)
-        except (ValueError, RecursionError):
+        except ValueError:
             return None
         ids.extend(found)
         return len(found)
@@ -251,7 +251,7 @@ def _read_page(text: bytes) -> Page:
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(text, type=Page)
     # What msgspec refuses may be within the records, whose decoder takes it.
-    with suppress(ValueError, RecursionError):
+    with suppress(ValueError):
         page = decode_leniently(text)
         records = msgspec.Raw(json.dumps(page.get("records")).encode())
         return Page(page.get("pageTotal"), page.get("recordsTotal"), records)

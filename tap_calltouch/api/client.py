@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from http import HTTPStatus
 from random import uniform
@@ -132,6 +133,7 @@ class Client:
         expected: Expected = "array",
         id_name: str = "",
         heavy_tries: int = MAX_TRIES,
+        is_wanted: Callable[[], bool] = lambda: True,
         on_call: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Ask the API, again if need be, and take the whole answer. Safe to call from threads.
@@ -143,6 +145,7 @@ class Client:
             expected: What the answer should be.
             id_name: The column whose values to collect, if any.
             heavy_tries: How often to try if a smaller question may be answered instead.
+            is_wanted: Asked before each API call, when its turn has come.
             on_call: Called for each API call, so that it is counted; never by two threads at once.
 
         Returns:
@@ -153,11 +156,14 @@ class Client:
             NotFoundError: If the API does not know what was asked for.
             SiteError: If this cannot be had, but something else may be.
             FatalAPIError: If nothing can be had.
+            CancelledError: If it is not wanted any more.
         """
         attempt = heavy = rejections = 0
         rejected_at = float("inf")
         while True:
             called_at = self._pace.wait()
+            if not is_wanted():
+                raise CancelledError
             with self._counting:
                 on_call()
             try:

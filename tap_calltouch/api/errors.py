@@ -165,7 +165,7 @@ def parse(body: bytes) -> Any:
     """Decode a body; None if it is not JSON."""
     try:
         return decode_leniently(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

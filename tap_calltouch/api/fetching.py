@@ -57,14 +57,24 @@ class Fetcher:
         self._key = key
         self._warn = warn
         self._on_call = on_call
+        self._failed: list[tuple[Site, DateWindow]] = []
 
     def fetch(self, site: Site, window: DateWindow) -> Answer:
         """Fetch a window, in shorter and shorter parts where answers are too heavy.
 
         Raises:
             FatalAPIError: If the API cannot be asked, or does not answer the shortest windows.
+            CancelledError: If an earlier window of the site failed meanwhile.
         """
-        return join(self._fetch_parts(site, window), f"{site.label}, window {window}")
+        try:
+            return join(self._fetch_parts(site, window), f"{site.label}, window {window}")
+        except BaseException:
+            self._failed.append((site, window))
+            raise
+
+    def _is_wanted(self, site: Site, window: DateWindow) -> bool:
+        """Return whether no earlier window of a site has failed: nothing behind it is written."""
+        return all(other != site or window.start <= failed.start for other, failed in self._failed)
 
     def fetch_sample(self, site: Site, window: DateWindow) -> Answer:
         """Fetch a window in a single API call; of pages, the first is enough."""
@@ -191,6 +201,7 @@ class Fetcher:
             expected="page" if size else "array",
             id_name=self._key[1] if size else "",
             heavy_tries=tries,
+            is_wanted=lambda: self._is_wanted(site, window),
             on_call=self._on_call,
         )
 

@@ -177,7 +177,7 @@ def read_nested(value: Any) -> Any:
     if text in {"", "null"}:
         return None
     if text[0] in "[{":
-        with suppress(ValueError, RecursionError):
+        with suppress(ValueError):
             return decode_leniently(text.encode("utf-8", "surrogatepass"))
     return value
 

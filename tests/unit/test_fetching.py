@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import time
+from concurrent.futures import CancelledError
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -509,6 +511,18 @@ def test_used_up_points_are_no_reason_to_ask_again(connect: Connect) -> None:
     api = connect(Api(lambda _: '{"message": "Баллы закончились"}'.encode()))
     api.fail(QuotaExhaustedError, "^Site, window 2024-01-08 to 2024-01-14: ")
     assert api.calls == 1
+
+
+def test_nothing_behind_a_window_that_failed_is_asked_for(connect: Connect) -> None:
+    """Its calls may wait for their turn already, and each costs points."""
+    first, second, third = cut(WEEK.start, WEEK.start + timedelta(days=21), lambda: WEEK.length)
+    api = connect(Api(lambda _: '{"message": "Баллы закончились"}'.encode()))
+    api.fail(QuotaExhaustedError, window=second)
+    api.fail(CancelledError, window=third)
+    assert api.calls == 1
+    api.content = lambda _: b"[]"
+    with closing(api.fetch(first)), closing(api.fetcher.fetch(Site(202, "Site"), third)):
+        assert api.calls == 3
 
 
 @pytest.mark.parametrize(
