@@ -8,16 +8,19 @@ AIRFLOW := .venv-airflow
 # Else each process that the tests start would compile the package once more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo leads screenshot test unit test-long test-airflow test-all package lint format bench docs requirements clean help
+.PHONY: demo leads screenshot test unit services coverage test-long test-airflow test-all mutants package lint format bench docs requirements clean help
 
 help:
 	@echo "make demo      load a year of leads from a local API, and show them"
 	@echo "make leads     load your own leads, and make a page of them"
 	@echo "make test      run all tests"
 	@echo "make unit      run those that need no service, in less than a minute"
+	@echo "make services  run the others"
+	@echo "make coverage  run as unit does, and demand that each line of the package is run"
 	@echo "make test-long run all tests, those that draw at random with their full numbers"
 	@echo "make test-airflow  run the example for Airflow; needs redis-server"
 	@echo "make test-all  run them with each Python here, with the oldest and newest dependencies"
+	@echo "make mutants   break the package in small ways, and show what no test notices"
 	@echo "make lint      check format, style, types, spelling, dependencies and workflows"
 	@echo "make format    fix what can be fixed automatically"
 	@echo "make bench     measure speed and memory"
@@ -55,6 +58,16 @@ test: $(READY)
 unit: $(READY)
 	$(PYTEST) -n 5 tests/unit tests/process
 
+services: $(READY)
+	$(BIN)/python -m demo.browser
+	$(PYTEST) -n 4 tests/services
+
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --dist worksteal -n 5 tests/unit tests/process
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 test-long: $(READY)
 	$(BIN)/python -m demo.browser
 	LONG_TESTS=1 $(PYTEST) -n 4
@@ -71,6 +84,15 @@ test-airflow: $(AIRFLOW)/.ready
 
 test-all: $(READY)
 	UV="$(CURDIR)/$(BIN)/uv" scripts/test-all.sh
+
+# Which changes are drawn, how many, and of which modules: `make mutants SEED=7 ONLY=output/`.
+SEED := 1
+SAMPLE := 100
+ONLY :=
+
+mutants: $(READY)
+	$(BIN)/uv run --quiet --no-project scripts/mutants.py --python $(BIN)/python \
+		--seed $(SEED) --sample $(SAMPLE) --only "$(ONLY)"
 
 package: $(READY)
 	UV="$(CURDIR)/$(BIN)/uv" scripts/package.sh dist
@@ -111,6 +133,6 @@ requirements: $(READY)
 		--output-file examples/airflow/requirements.txt examples/airflow/requirements.in
 
 clean:
-	rm -rf $(VENV) .venv-* .meltano .demo .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) .venv-* .meltano .demo .bench .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		build dist plugins
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

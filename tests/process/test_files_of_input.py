@@ -183,6 +183,7 @@ METADATA = "The catalog's metadata of stream requests must be a list of objects,
             catalog_with({"type": 1.5}),
             'type of requests.orders is "1.5", not a text',
         ),
+        (catalog_with({"type": [5] * 99}), f"is {str([5] * 99)[:80]}, not a text"),
     ],
 )
 def test_catalog_that_is_none_is_one_sentence(

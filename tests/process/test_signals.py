@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import product
 from pathlib import Path
@@ -357,3 +358,14 @@ def test_tap_that_cannot_be_made_leaves_the_handlers_of_signals() -> None:
         )
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_tap_that_is_made_in_a_thread_leaves_signals_alone() -> None:
+    """Python lets only the main thread handle them, and Dagster makes taps in others."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    config = {"api_token": "x", "start_date": "2024-01-01"}
+    with ThreadPoolExecutor() as pool:
+        tap = pool.submit(TapCalltouch, config=config).result()
+    assert tap.streams.keys() == STREAMS.keys()
+    assert [signal.getsignal(number) for number in numbers] == before

@@ -318,6 +318,11 @@ def test_a_wrong_token_is_told_without_its_value(token: object, sentence: str) -
     assert SECRET not in found
 
 
+def test_a_long_value_is_cut_in_a_sentence() -> None:
+    (sentence,) = sentences({"window_days": "x" * 1000})
+    assert sentence.endswith(f', not "{"x" * 79}.')
+
+
 def test_a_missing_token_is_required() -> None:
     config = fill_defaults(normalize({"start_date": "2024-01-31"}, SCHEMA), SCHEMA)
     assert [text[:32] for text in problems(config, SCHEMA)] == ["Setting `api_token` is required."]

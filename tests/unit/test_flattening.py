@@ -99,6 +99,18 @@ def test_lifelike_records_are_flattened_from_structs(
         assert flat.keys() <= stream_map.transformed_schema["properties"].keys()
 
 
+@pytest.mark.parametrize("stream", SCHEMA_OF)
+def test_the_sdk_is_not_asked_to_flatten_a_plain_table(
+    stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes several times as long."""
+    stream_map = sdk_map(SCHEMA_OF[stream], 2)
+    mapper = RecordMapper([stream_map], SHAPE_OF[stream], None)
+    monkeypatch.setattr(stream_map, "transform", None)
+    records = structs(stream, lifelike(stream))
+    assert len([*mapper(records)]) == len(records)
+
+
 def test_an_object_that_is_null_leaves_no_column() -> None:
     flatten = Flattener(SHAPE_OF["requests"], sdk_map(SCHEMA_OF["requests"], 2))
     (bare,) = structs("requests", lifelike("requests")[-1:])

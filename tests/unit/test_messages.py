@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -176,6 +177,31 @@ def test_a_flush_writes_the_records_that_wait_once(pipe: Pipe) -> None:
     assert names(pipe.waiting().splitlines(keepends=True)) == [1]
 
 
+def test_a_pipe_that_another_process_has_filled_meanwhile_is_waited_for(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, errors = os.write, [BlockingIOError()]
+
+    def write_later(descriptor: int, view: memoryview) -> int:
+        if errors:
+            raise errors.pop()
+        return write(descriptor, view)
+
+    monkeypatch.setattr(os, "write", write_later)
+    BlockWriter().write_message(state(1))
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
+
+
+def test_on_windows_nobody_asks_whether_a_pipe_can_be_written_to(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There `select` takes sockets only."""
+    monkeypatch.setattr(messages, "sys", SimpleNamespace(stdout=pipe, platform="win32"))
+    monkeypatch.setattr(select, "select", None)
+    BlockWriter().write_message(state(1))
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
+
+
 def test_everything_arrives_in_order_through_a_slow_reader(pipe: Pipe) -> None:
     writer = BlockWriter()
     reading = pipe.read_to_the_end()
@@ -283,6 +309,38 @@ def test_termination_repeats_the_last_state_and_drops_the_records_after_it(pipe:
     end(writer)
     found = names(pipe.waiting().splitlines(keepends=True))
     assert found == [1, "state 1", 2, "state 2", "state 2"]
+
+
+def test_termination_repeats_the_last_state_after_blocks_of_records(pipe: Pipe) -> None:
+    """As within a window of more than one block."""
+    writer = BlockWriter()
+    writer.write_message(state(1))
+    writer.write_record(record(2))
+    writer.flush()
+    writer.write_record(record(3))
+    end(writer)
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1", 2, "state 1"]
+
+
+@pytest.mark.parametrize(("more", "written"), [(-1, [0]), (0, [0]), (1, [0, 1])])
+def test_termination_within_a_block_writes_the_line_that_is_begun_and_no_more(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, more: int, written: list[int]
+) -> None:
+    """The signal comes when a line has been written, or a byte less, or a byte more."""
+    writer = BlockWriter()
+    for number in range(3):
+        writer.write_record(record(number))
+    write = os.write
+
+    def write_a_part(descriptor: int, view: memoryview) -> int:
+        size = view.tobytes().index(b"\n") + 1 + more if not writer.is_ending else len(view)
+        writer.terminate(signal.SIGTERM)
+        return write(descriptor, view[:size])
+
+    monkeypatch.setattr(os, "write", write_a_part)
+    with pytest.raises(SystemExit):
+        writer.flush()
+    assert names(pipe.waiting().splitlines(keepends=True)) == written
 
 
 def test_a_flush_after_termination_writes_nothing(pipe: Pipe) -> None:
