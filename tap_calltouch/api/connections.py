@@ -40,7 +40,7 @@ def sending_error(error: Exception, settings: Settings) -> Exception:
     elif isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in reason:
         msg = f"the certificate is not trusted ({reason}); check `REQUESTS_CA_BUNDLE`."
     elif isinstance(error, requests.exceptions.SSLError):
-        msg = f"the server speaks no TLS that the tap knows ({reason}); check `api_url`."
+        msg = f"the tap and the server have no TLS version in common ({reason}); check `api_url`."
     elif isinstance(error, requests.exceptions.InvalidSchema):
         msg = "a SOCKS proxy needs the library PySocks."
     # TypeError for a proxy with a user but without a host, ValueError for an address that cannot
