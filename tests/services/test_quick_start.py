@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from docs import plugin
 from sandbox import Fault, Journal, Sandbox
 from tests.support.environments import UV
 from tests.support.meltano_project import BIN, JSONL, install
@@ -80,7 +81,7 @@ def newcomer(repository: Path, sandbox: Sandbox, tmp_path: Path) -> dict[str, st
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": "https://github.com/tap-calltouch/tap-calltouch.git",
+        "GIT_CONFIG_VALUE_0": plugin.definition()["repo"] + ".git",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_COMPILE": "1",
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
