@@ -39,7 +39,6 @@ def run() -> None:
         sys.exit(1)
     except OSError as error:
         # Of what the SDK prints.
-        _discard_output()
         file = error.filename
         place = f"{file} cannot be used" if file else "Standard output cannot be written to"
         TapCalltouch.logger.error("%s: %s.", place, error.strerror or error)
@@ -102,5 +101,5 @@ def _command() -> click.Command:
 
 def _discard_output() -> None:
     """Keep the interpreter from writing once more when it ends."""
-    with suppress(OSError, AttributeError):  # it may be closed
+    with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

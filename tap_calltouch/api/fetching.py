@@ -173,7 +173,7 @@ class Fetcher:
         self, site: Site, window: DateWindow, tries: int, totals: _Totals
     ) -> Iterator[Answer]:
         """Yield the pages of a window, once."""
-        for number in count(1):
+        for number in count(1):  # pragma: no branch - has no end
             answer = self._get(site, window, tries, number)
             totals.add(answer)
             rows = answer.count

@@ -69,7 +69,7 @@ class BlockWriter(MsgSpecWriter):
         self._last_state = b""
         self._writing = False
         self._exit_code: int | None = None
-        self._deadline = float("inf")
+        self._deadline: float  # when there is an exit code
         self._output: tuple[int, int] | None = None
 
     @property

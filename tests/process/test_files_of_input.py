@@ -245,7 +245,9 @@ def large_body(stream: Stream, size: int) -> bytes:
 
 
 SIZE = 6 << 20
-BLOCK = 512  # what `ulimit -f` counts in, by POSIX
+#: A line of shell that limits the size of files. Coverage has one to write, too.
+LIMIT = 'unset COVERAGE_PROCESS_CONFIG; ulimit -f {}; exec "$@"'
+BLOCK = 512  # what it counts in, by POSIX
 
 
 @each_stream
@@ -270,7 +272,7 @@ def test_temporary_folder_without_room_is_one_sentence(
         found = run(
             *("--config", str(config), "--catalog", str(catalog)),
             folder=tmp_path,
-            line=f'ulimit -f {blocks}; exec "$@"',
+            line=LIMIT.format(blocks),
         )
         calls = len(sandbox.calls)
     line = only_error(found)
@@ -402,7 +404,7 @@ def test_full_folder_of_batch_files_is_named_and_nothing_half_is_left(tmp_path: 
     with REQUESTS.sandbox(per_day=50) as sandbox:
         config = config_for(sandbox, batch_config=batches)
         (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        found = run("--config", "config.json", folder=tmp_path, line='ulimit -f 4; exec "$@"')
+        found = run("--config", "config.json", folder=tmp_path, line=LIMIT.format(4))
     sentence = f"Stream requests: cannot write to {folder.as_uri()}: File too large."
     assert only_error(found).endswith(sentence)
     assert not [*folder.iterdir()]

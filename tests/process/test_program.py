@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, PropertyMock
 
 import pytest
 
+from tap_calltouch import cli
 from tests.support.tap import run_tap
+
+SCRIPT = Path(sys.executable).with_name("tap-calltouch")
 
 
 def test_module_and_script_are_the_same_program() -> None:
-    script = Path(sys.executable).with_name("tap-calltouch")
     arguments = ("--about", "--format", "json")
     by_script, by_module = (
         subprocess.run([*program, *arguments], capture_output=True, check=True).stdout
-        for program in ([script], [sys.executable, "-m", "tap_calltouch"])
+        for program in ([SCRIPT], [sys.executable, "-m", "tap_calltouch"])
     )
     assert by_script == by_module
 
@@ -54,9 +58,31 @@ def test_newcomer_gets_one_sentence(tmp_path: Path, config: dict[str, Any], sent
     assert len(errors) == wrong + 1  # the SDK adds "Config validation failed"
 
 
-# What the SDK does before there is a tap.
+def test_a_reader_that_goes_before_the_last_words_ends_the_program_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1 << 20) as stdout:
+        monkeypatch.setattr(sys, "argv", ["tap-calltouch", "--about"])
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        stdout.flush()  # as the interpreter does when it ends
+    assert ended.value.code == 1
 
-SCRIPT = Path(sys.executable).with_name("tap-calltouch")
+
+def test_output_of_the_program_may_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.StringIO()
+    monkeypatch.setattr(sys, "argv", ["tap-calltouch", "--version"])
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with pytest.raises(SystemExit) as ended:
+        cli.run()
+    assert not ended.value.code
+    assert stdout.getvalue().startswith("tap-calltouch v")
+
+
+# What the SDK does before there is a tap.
 
 
 def run_script(
@@ -159,3 +185,14 @@ def test_warnings_of_libraries_are_no_errors_of_the_tap(code: str | None) -> Non
     assert found.returncode == 0, found.stderr
     assert '"streams"' in found.stdout
     assert ("near its end" in found.stderr) == bool(code)
+
+
+def test_another_error_at_the_start_is_not_blamed_on_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tap = Mock()
+    type(tap).cli = PropertyMock(side_effect=ValueError("of the SDK"))
+    monkeypatch.setattr(cli, "TapCalltouch", tap)
+    monkeypatch.delenv("SINGER_SDK_LOG_CONFIG", raising=False)
+    with pytest.raises(ValueError, match=r"^of the SDK$"):
+        cli.run()

@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlparse
 
+import fsspec
 import pytest
 from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
@@ -70,6 +71,15 @@ def test_files_hold_the_records_in_order(stream: str, size: int, tmp_path: Path)
     ]
     assert [row for rows in found for row in rows] == [builtins(record) for record in records]
     assert sorted(paths) == sorted(tmp_path.iterdir())
+
+
+def test_storage_may_be_elsewhere_than_on_this_machine() -> None:
+    records = structs("requests", lifelike("requests"))
+    config = batch_config(Path("/x"), 1000)
+    config.storage.root = "memory://calltouch"
+    ((url,),) = write_files(iter(records), config, "tap-calltouch", "requests")
+    with fsspec.open(url, compression="gzip") as file:
+        assert [json.loads(line) for line in file] == [builtins(record) for record in records]
 
 
 def test_dicts_are_written_like_structs(tmp_path: Path) -> None:

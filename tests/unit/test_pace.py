@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter
+from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api.client import Client, Pace, wait_seconds
-from tap_calltouch.api.errors import BusyError
+from tap_calltouch.api.errors import BusyError, SiteError
+from tap_calltouch.api.failures import Failures
+from tap_calltouch.api.query import Site
 from tap_calltouch.config.checks import fill_defaults
 from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.config.typed import Settings
@@ -284,3 +287,12 @@ def test_ten_minutes_of_rejections_end_that_site(
     with pytest.raises(BusyError, match="answered nothing else for ten minutes"):
         client_of(clock, api, monkeypatch).get("/x", {}, "Site")
     assert 1600 <= clock.now < 2000
+
+
+def test_two_sites_in_turn_that_are_rejected_so_long_end_the_run() -> None:
+    sites = [Site(number, f"site {number}") for number in range(4)]
+    failures = Failures()
+    for site, error in zip(sites, (BusyError("a"), SiteError("b"), BusyError("c")), strict=False):
+        failures.add(site, error)
+    with pytest.raises(FatalAPIError, match=r"^d$"):
+        failures.add(sites[3], BusyError("d"))

@@ -216,6 +216,23 @@ def test_a_handler_of_the_root_logger_is_masked_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        pytest.param(logging.DEBUG, "Starting 5", id="other lines"),
+        pytest.param(logging.WARNING, "The headers of an answer cannot be read.", id="warnings"),
+    ],
+)
+def test_warnings_of_headers_do_not_quote_them(level: int, text: str) -> None:
+    redact_logs("token")
+    record = logging.LogRecord(
+        "urllib3", level, "", 0, "Starting %d", (5,), (ValueError, error, None)
+    )
+    assert logging.getLogger("urllib3.connection").filter(record)
+    assert record.getMessage() == text
+    assert bool(record.exc_info) is (level == logging.DEBUG)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         pytest.param("Сайт не найден: №7", "Сайт не найден: №7", id="plain"),

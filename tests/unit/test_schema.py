@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tap_calltouch import journal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,6 +24,12 @@ SAMPLE: dict[str, Any] = json.loads(
 )
 
 Node = dict[str, Any]
+
+
+def test_a_package_without_schemas_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(journal, "__file__", str(tmp_path / "package" / "journal.py"))
+    with pytest.raises(FileNotFoundError, match=r"^The folder `schemas` is missing in "):
+        journal.find_schemas()
 
 
 def paths_of(names: str, *parents: str) -> set[str]:
