@@ -325,6 +325,15 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
 
 
 @pytest.mark.parametrize(
+    ("status", "is_one"), [(202, False), (300, True), (399, True), (400, False)]
+)
+def test_nothing_but_a_redirect_is_called_one(status: int, is_one: bool) -> None:  # noqa: FBT001
+    with pytest.raises(SiteError) as raised:
+        read(status, "text")
+    assert ("redirect" in str(raised.value)) is is_one
+
+
+@pytest.mark.parametrize(
     ("status", "body", "error"),
     [
         pytest.param(200, "", NOT_FOUND, id="empty"),

@@ -224,9 +224,8 @@ def test_a_handler_of_the_root_logger_is_masked_too() -> None:
 )
 def test_warnings_of_headers_do_not_quote_them(level: int, text: str) -> None:
     redact_logs("token")
-    record = logging.LogRecord(
-        "urllib3", level, "", 0, "Starting %d", (5,), (ValueError, error, None)
-    )
+    found = (ValueError, ValueError("Иван"), None)
+    record = logging.LogRecord("urllib3", level, "", 0, "Starting %d", (5,), found)
     assert logging.getLogger("urllib3.connection").filter(record)
     assert record.getMessage() == text
     assert bool(record.exc_info) is (level == logging.DEBUG)
