@@ -27,7 +27,7 @@ from tap_calltouch.config.checks import (
     problems,
     read_environment,
 )
-from tap_calltouch.config.settings import SETTINGS
+from tap_calltouch.config.settings import SETTINGS, add_unlisted
 from tap_calltouch.tap import TapCalltouch
 
 if TYPE_CHECKING:
@@ -544,6 +544,16 @@ def test_every_setting_that_the_sdk_reads_is_listed() -> None:
         names = {field.name for field in dataclasses.fields(dataclass)}
         assert listed[part]["properties"].keys() == names
     assert str(DEFAULT_BATCH_SIZE) in listed["batch_size"]["description"]
+
+
+def test_formats_of_batches_are_listed_where_the_sdk_takes_any_text() -> None:
+    """As it does from 0.55 on, to fail at the first record."""
+    schema = copy.deepcopy(SCHEMA)
+    encoding = schema["properties"]["batch_config"]["properties"]["encoding"]["properties"]
+    del encoding["format"]["enum"]
+    add_unlisted(schema)
+    encoding = schema["properties"]["batch_config"]["properties"]["encoding"]["properties"]
+    assert encoding["format"]["enum"] == ["jsonl", "parquet"]
 
 
 def test_schema_of_the_sdk_stays_as_it_is() -> None:
