@@ -353,6 +353,7 @@ def test_today_is_asked_for_whole(stream: Stream, tmp_path: Path) -> None:
         run = stream.run(sandbox, tmp_path, start_date=(today - 3 * DAY).isoformat(), end_date=None)
     assert run.returncode == 0, run.stderr
     assert not any("timeTo" in call.params for call in sandbox.calls)
+    assert lines_with(run, " of up to 7 days from ", " to now (")
     assert today <= max(stream.days(call)[1] for call in sandbox.calls) <= today + DAY
 
 

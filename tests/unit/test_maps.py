@@ -158,6 +158,7 @@ SECRET = "+7 999 123-45-67"
         ("phone + 1", "TypeError"),
         ("{}[phone]", "KeyError"),
         ("phone[99]", "IndexError"),
+        ("int('Ж')", "ValueError"),
         ("no_such_name", "MapExpressionError"),
         ("client.phones", "MapExpressionError"),
     ],
