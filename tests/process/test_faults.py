@@ -8,10 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from requests import Response
 
 from sandbox import Fault, Journal, Sandbox
-from tap_calltouch.api.client import MAX_WAIT_SECONDS, wait_seconds
 from tests.support.fault_cases import ENDS, RECOVERS, Case
 from tests.support.streams import MOSCOW, STREAMS, Stream, last_error
 from tests.support.token_leaks import check_log, log_everything
@@ -103,12 +101,6 @@ def test_used_up_points_stop_at_once_and_the_next_run_goes_on(
     assert second.returncode == 0
     assert stream.days(sandbox.calls[calls])[0] == date(2024, 1, 22)
     assert stream.keys([*first.records, *second.records]) == expected
-
-
-def test_longest_wait_is_bounded() -> None:
-    response = Response()
-    response.headers["Retry-After"] = "86400"
-    assert wait_seconds(1, response) == MAX_WAIT_SECONDS
 
 
 @each_stream
