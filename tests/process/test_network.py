@@ -153,18 +153,27 @@ def test_tls_to_a_server_that_speaks_none_is_said_at_once(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"", b"no certificate"], ids=["missing", "empty", "text"]
+    ("content", "said"),
+    # A certificate that is not trusted would be CERTIFICATE_VERIFY_FAILED.
+    [
+        (None, "bundle.pem. Check `REQUESTS_CA_BUNDLE`"),
+        (b"", "[X509"),
+        (b"no certificate", "[X509"),
+    ],
+    ids=["missing", "empty", "text"],
 )
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_bundle_that_is_none_is_said_at_once(
-    authority: trustme.CA, tmp_path: Path, variable: str, content: bytes | None
+    authority: trustme.CA, tmp_path: Path, variable: str, content: bytes | None, said: str
 ) -> None:
     path = tmp_path / "bundle.pem"
     if content is not None:
         path.write_bytes(content)
     with REQUESTS.sandbox(tls=tls_of(authority, "127.0.0.1")) as sandbox:
         run = REQUESTS.run(sandbox, tmp_path, environment={**UNSET, variable: str(path)})
-    assert "`REQUESTS_CA_BUNDLE`" in failed_at_once(run)
+    line = failed_at_once(run)
+    assert "`REQUESTS_CA_BUNDLE`" in line
+    assert said in line
 
 
 # Proxies.
