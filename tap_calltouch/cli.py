@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING
 
 gc.disable()  # what imports make stays: to look for garbage in it takes a quarter of the start
 
-from singer_sdk.exceptions import (  # noqa: E402
-    ConfigValidationError,
-    FatalAPIError,
-)
+from singer_sdk.exceptions import ConfigValidationError  # noqa: E402
 
-from tap_calltouch.config.files import InputError  # noqa: E402
-from tap_calltouch.output.messages import OutputError  # noqa: E402
-from tap_calltouch.tap import TapCalltouch  # noqa: E402
+from tap_calltouch.tap import EXPECTED_ERRORS, TapCalltouch  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -39,21 +34,22 @@ def run() -> None:
     except BrokenPipeError:
         _discard_output()  # nobody reads it
         sys.exit(1)
-    except (ConfigValidationError, FatalAPIError, InputError, OutputError) as error:
+    except EXPECTED_ERRORS as error:
         TapCalltouch.logger.error("%s", error)
         sys.exit(1)
     except OSError as error:
         # Of what the SDK prints.
         _discard_output()
-        place = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
+        file = error.filename
+        place = f"{file} cannot be used" if file else "Standard output cannot be written to"
         TapCalltouch.logger.error("%s: %s.", place, error.strerror or error)
         sys.exit(1)
 
 
 def _run() -> None:
     if sys.stdout is None:
-        msg = "Standard output cannot be written to: it is closed."
-        raise OutputError(msg)
+        msg = "it is closed"
+        raise OSError(msg)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The texts of `--about` hold letters that not every encoding has.
         with suppress(OSError):  # it was opened for another file, and looks for its place there
@@ -101,10 +97,10 @@ def _command() -> click.Command:
         logging.root.handlers[:] = [logging.StreamHandler()]
         reason = " ".join(str(error).split()).rstrip(".")
         msg = f"The log cannot be set up by the file that {_LOG_CONFIG} names: {reason}."
-        raise InputError(msg) from None
+        raise ConfigValidationError(msg) from None
 
 
 def _discard_output() -> None:
     """Keep the interpreter from writing once more when it ends."""
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):  # it may be closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

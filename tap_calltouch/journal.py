@@ -386,6 +386,12 @@ class JournalStream(Stream):
                 f"{site.label} has no bookmark, since bookmarks with and without `site_ids` are "
                 "kept apart. Everything is loaded again."
             )
+        if self._is_incremental and bookmark and bookmark > self._started + DAY:
+            self._warn(
+                f"{site.label}: the bookmark {format_instant(bookmark)} lies ahead of this "
+                f"machine's clock, which says {self._started:%Y-%m-%d %H:%M} UTC. Nothing after "
+                "that is loaded. Set the clock, or correct the bookmark."
+            )
         return plan_extent(
             self._settings, self._started, bookmark, is_incremental=self._is_incremental
         )

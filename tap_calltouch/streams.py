@@ -43,4 +43,4 @@ class Calls(JournalStream):
     )
 
 
-STREAMS: tuple[type[JournalStream], ...] = (Calls, Requests)
+STREAMS: tuple[type[Calls | Requests], ...] = (Calls, Requests)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, FatalAPIError
 from singer_sdk.singerlib.catalog import Catalog
 from typing_extensions import override
 
@@ -36,16 +36,16 @@ from tap_calltouch.config.settings import SETTINGS, add_unlisted
 from tap_calltouch.config.state import read_state
 from tap_calltouch.config.typed import Settings
 from tap_calltouch.output.maps import leaves_nothing, unmatched
-from tap_calltouch.output.messages import BlockWriter
+from tap_calltouch.output.messages import BlockWriter, OutputError
 from tap_calltouch.redaction import redact_logs
-from tap_calltouch.streams import STREAMS
+from tap_calltouch.streams import STREAMS, Calls, Requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_calltouch.journal import JournalStream
 
-
+#: What a user can act on, so that it is told in one sentence.
+EXPECTED_ERRORS = (ConfigValidationError, FatalAPIError, InputError, OutputError)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -145,7 +145,7 @@ class TapCalltouch(Tap):
         add_unlisted(config_jsonschema)
 
     @override
-    def discover_streams(self) -> Sequence[JournalStream]:
+    def discover_streams(self) -> Sequence[Requests | Calls]:
         # One for all, made when needed.
         failures = Failures()
         client = cache(lambda: Client(Settings.of(self.config), self.logger))
@@ -154,7 +154,7 @@ class TapCalltouch(Tap):
     @override
     def setup_mapper(self) -> None:
         try:
-            streams = cast("Sequence[JournalStream]", [*self.streams.values()])
+            streams = cast("Sequence[Requests | Calls]", [*self.streams.values()])
             columns = {stream.name: stream.columns for stream in streams}
             errors = [*unmatched(self.config.get("stream_maps") or {}, columns)]
             if not errors:
@@ -174,7 +174,7 @@ class TapCalltouch(Tap):
                 self.logger.warning(sentence)
         self._leave_out_the_impossible(streams)
 
-    def _leave_out_the_impossible(self, streams: Sequence[JournalStream]) -> None:
+    def _leave_out_the_impossible(self, streams: Sequence[Requests | Calls]) -> None:
         """Deselect streams that the settings say too little for; there must be one that is left."""
         selected = [stream for stream in streams if stream.selected]
         if not selected:

@@ -1,43 +1,41 @@
 """The tap gives what a plain SDK tap of the same schema gives, whatever its users make of the SDK.
 
-Both are run with the same configuration, catalog and state. `MEANT` names each difference that is
-meant, `REFUSALS` what the tap refuses although a plain one can do it. `DIFFERENTIAL_CASES` sets the
-number of generated cases; if it is set, they are other ones in each run.
+1. A case is settings, a catalog, a state: hand-made (`hand_made_cases`) or drawn at random by
+   Hypothesis (`generated_cases`). `DIFFERENTIAL_CASES=5000` draws that many, other ones each time.
+2. The sandbox shows both taps the same journals, whose records fit the schemas of the tap.
+3. The plain tap (`tests/reference`) is what the SDK's documentation would have one write.
+4. `MEANT` (`meant`) is the table of what differs on purpose, `AsMeant` the plain tap with it, and
+   `REFUSALS` says what the real tap refuses although a plain one can do it.
+5. Both run in this process (`Taps`), the real one as its command line does, errors included.
+6. Compared are SCHEMA messages in order, records as a set, the names of bookmarks; values that do
+   not fit a catalog's types must fit them in the end, and are proved in `test_records`.
+7. An error of the real tap must be one sentence, before the first call, or the plain one's too.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, given, settings
-from singer_sdk.helpers._catalog import pop_deselected_record_properties
 
-from sandbox import CallJournal, Journal, Sandbox
-from sandbox.journal import vendor_sample
-from tests.reference import ReferenceStream, ReferenceTap
-from tests.reference.tap import Calls, Requests
+from sandbox import Journal, Sandbox
 from tests.support.differential import (
     DISCOVERED,
     Case,
     Outcome,
+    Taps,
     batch_config,
     bookmarks,
     differences,
-    run_plain,
-    run_real,
-    text_of,
 )
-from tests.support.generated_cases import THEMES, cases
-from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, STATE, entry
-from tests.support.meant import cleaned, takes_instant, with_keys_of, with_texts_read, with_types
+from tests.support.generated_cases import CALLS, DAYS, REQUESTS, THEMES, cases
+from tests.support.hand_made_cases import ENDED, HAND_MADE, REFUSED, STATE, entry, schemas
+from tests.support.meant import REFUSALS
 from tests.support.repetitions import times
 from tests.support.tap import run_tap
 
@@ -45,41 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
-
 Json = dict[str, Any]
-
-MEANT = {
-    "keys": "An object has each key of its schema, null where the answer lacks it, so that tables "
-    "are the same in every run.",
-    "values": "A value that does not fit the schema is converted, or null: nothing that a user of "
-    "Calltouch typed may stop a load. A text that is the JSON of an object or array, and one value "
-    "of an array, are read as what they are.",
-    "instants": "Where a catalog wants a number for an instant, or a text for an object that holds "
-    "one, it gets what the API sent.",
-    "no type": "A schema that names no type is of anything, and so are objects in an array whose "
-    "schema lists no properties. A plain tap ends with a traceback when such a value comes.",
-    "null objects": "A flat table has no column for an object that is null. The SDK writes one, "
-    "which its own SCHEMA lacks.",
-    "text in flat tables": "What a flat table holds of arrays is JSON text in UTF-8. The SDK's has "
-    "escapes for each Cyrillic letter; it is equal as JSON.",
-    "files": "BATCH files hold what RECORD lines would hold. The SDK's hold records from before "
-    "selection and maps, so a plain tap is run without them.",
-    "empty settings": "An empty text is a setting that is not set, as Meltano has it.",
-    "dates": "A bookmark moves with windows: no record needs a date, whatever the replication key.",
-    "time_extracted": "The instant differs, and so do the values of bookmarks.",
-}
-
-REFUSALS = {
-    "BATCH files hold one stream": "A file is of one stream, and maps make several of this.",
-    "is required for BATCH files": "Half a `batch_config` is a mistake. From 0.55 on, a plain tap "
-    "ignores one without an encoding, and writes to a temporary folder without a storage.",
-    "`stream_maps` names the stream|drops the column|has no option": "A name in `stream_maps` that "
-    "matches nothing is a mistake. A plain tap would write what it was meant to change or drop.",
-    "There is nothing to load|selects no stream": "A run that can load nothing is a mistake.",
-    "LOG_BASED": "There is no log to follow. A plain tap would load everything, each time.",
-}
 
 CASES = int(os.environ.get("DIFFERENTIAL_CASES", times(60, 120)))
 GENERATED = settings(
@@ -89,194 +53,95 @@ GENERATED = settings(
 )
 
 
-class StreamAsMeant(ReferenceStream):
-    """The plain stream with the differences that are meant."""
-
-    @property
-    def effective_schema(self) -> Json:
-        """The catalog's schema, without what the SDK stumbles over."""
-        return with_types(super().effective_schema)
-
-    @property
-    def is_timestamp_replication_key(self) -> bool:
-        """Bookmarks are no records' values, so the SDK need not look for a date."""
-        return False
-
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        super()._increment_stream_state(
-            {str(self.replication_key): "", **latest_record}, context=context
-        )
-
-    def apply_catalog(self, catalog: Catalog) -> None:
-        """Leave instants alone for which the catalog wants numbers."""
-        super().apply_catalog(catalog)
-        schema = super().effective_schema
-        self.instants = tuple(path for path in self.instants if takes_instant(schema, path))
-
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        """Clean a record, without what the SDK would find deselected only before it is a text."""
-        schema = super().effective_schema
-        read = with_texts_read(schema, {**(context or {}), **row})
-        record = super().post_process(read, context)
-        if record:
-            pop_deselected_record_properties(record, self.schema, self.mask)
-        return dict(with_keys_of(schema, cleaned(schema, record)))
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(REQUESTS, CALLS, per_second=100_000) as sandbox:
+        yield sandbox
 
 
-class RequestsAsMeant(StreamAsMeant, Requests):
-    """The plain requests."""
-
-
-class CallsAsMeant(StreamAsMeant, Calls):
-    """The plain calls."""
-
-
-class AsMeant(ReferenceTap):
-    """The plain tap with the differences that are meant."""
-
-    journals = (CallsAsMeant, RequestsAsMeant)
-
-
-def without_null_objects(outcome: Outcome) -> Outcome:
-    """Drop columns that are null and in no SCHEMA."""
-    columns = {message["stream"]: message["schema"]["properties"] for message in outcome.schemas}
-    messages = deepcopy(outcome.messages)
-    for message in messages:
-        if message["type"] == "RECORD":
-            known, record = columns[message["stream"]], message["record"]
-            message["record"] = {k: v for k, v in record.items() if k in known or v is not None}
-    return Outcome(messages, outcome.calls, outcome.error)
-
-
-def with_equal_texts(outcome: Outcome) -> Outcome:
-    """Write JSON texts in columns in one way."""
-    messages = deepcopy(outcome.messages)
-    for message in messages:
-        if message["type"] == "RECORD":
-            message["record"] = {name: _as_text(item) for name, item in message["record"].items()}
-    return Outcome(messages, outcome.calls, outcome.error)
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in {"[", "{"}:
-        with suppress(ValueError):
-            return text_of(json.loads(value))
-    return value
+@pytest.fixture
+def taps(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Taps:
+    return Taps(sandbox, capfd, caplog)
 
 
 def is_refusal(sentence: str) -> bool:
     return any(re.search(pattern, sentence) for pattern in REFUSALS)
 
 
-def check(case: Case, sandbox: Sandbox) -> Outcome:
-    """Run both taps, compare them, and return what the plain one gave."""
-    plain = run_plain(case.without_empty_settings(), sandbox, AsMeant)
-    real = run_real(case, sandbox)
-    if case.settings.get("flattening_max_depth"):  # at depth 0 the SDK leaves records as they are
-        plain, real = with_equal_texts(without_null_objects(plain)), with_equal_texts(real)
+def check(case: Case, taps: Taps) -> Outcome:
+    """Run both taps, compare them, and return what the real one gave."""
+    plain, real = taps.run_plain(case), taps.run_real(case)
     found = differences(case, plain, real, is_refusal)
-    assert not found, "\n".join(found[:20])
-    return plain
+    assert not found, "\n".join(found[:40])
+    return real
 
 
-def requests() -> Journal:
-    """Ten lifelike requests, the vendor's sample, and some that do not fit the schema."""
-    journal = Journal((101,), FIRST, LAST, per_day=5, seed=18, sample=False)
-    sample = vendor_sample(101) | {"date": 1704790000123}
-    drifting = deepcopy(sample) | DRIFT | {"requestId": 7, "requestNumber": 12345, "comments": {}}
-    drifting["session"] |= {"news": "x", "sessionId": "16441053", "city": ["moscow"]}
-    drifting["orders"][0] |= {"currentAmount": 2800.5, "sum": 2800}
-    bare = {"requestId": 8, "date": 1704790000000, "requestNumber": "8"}
-    nested = deepcopy(sample) | {"requestId": 9, "orders": sample["orders"][0], "order": ""}
-    nested["session"] |= {"additionalTags": "x", "attrs": "[]"}
-    texts = {name: json.dumps(sample[name]) for name in ("orders", "order", "client", "session")}
-    for record in (sample, drifting, bare, nested, sample | {"requestId": 10} | texts):
-        journal.add(record)
-    return journal
-
-
-def calls() -> CallJournal:
-    """Nine lifelike calls, and some that do not fit the schema."""
-    journal = CallJournal((101,), FIRST, LAST, per_day=5, seed=1)
-    call = next(record for record in journal.records() if record["orders"])
-    drifting = deepcopy(call) | DRIFT | {"callId": 7, "duration": "-3", "order": call["orders"][0]}
-    drifting |= {"yaClientId": 2**64, "additionalTags": ["a", {"name": "b", "value": "c"}]}
-    bare = {"callId": 8, "timestamp": 1704790000}
-    nested = deepcopy(call) | {"callId": 9, "callTags": "x", "attrs": ""}
-    nested["orders"] = nested["orders"][0]
-    texts = {"callId": 10} | {
-        name: json.dumps(call[name]) for name in ("orders", "mapVisits", "comments")
-    }
-    for record in (
-        drifting,
-        bare,
-        nested | {"orders": call["orders"][0]},
-        nested | texts | {"callId": 10},
-    ):
-        journal.add(record)
-    return journal
-
-
-FIRST, LAST = date(2024, 1, 9), date(2024, 1, 10)
-DRIFT: Json = {"manager": 5, "source": "a\x00b", "news": {"a": 1}, "ctClientId": 2**63 - 1}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(requests(), calls(), per_second=100_000) as sandbox:
-        yield sandbox
-
-
-def named(tables: dict[str, dict[str, Case]]) -> list[Any]:
-    """Return the parameters of a test: all cases of some tables."""
+def named(rows: dict[str, Any]) -> list[Any]:
+    """Return the parameters of a test: the rows of a table under their names."""
     return [
-        pytest.param(case, id=f"{table}: {name}")
-        for table, rows in tables.items()
-        for name, case in rows.items()
+        pytest.param(*(row if isinstance(row, tuple) else (row,)), id=name)
+        for name, row in rows.items()
     ]
 
 
 @pytest.mark.parametrize("case", named(HAND_MADE))
-def test_tap_gives_what_a_plain_tap_gives(case: Case, sandbox: Sandbox) -> None:
-    assert not check(case, sandbox).error
+def test_tap_gives_what_a_plain_tap_gives(case: Case, taps: Taps) -> None:
+    assert not check(case, taps).error
 
 
-def test_tap_without_sites_gives_what_a_plain_tap_gives() -> None:
-    journal = Journal((101, 202), FIRST, LAST, per_day=5, sample=False)
-    with Sandbox(journal, per_second=100_000) as sandbox:
-        check(Case({"site_ids": []}), sandbox)
+@pytest.mark.parametrize("stream", DISCOVERED)
+def test_no_record_needs_to_be_converted(stream: str, taps: Taps) -> None:
+    plain = taps.run_plain(Case(stream=stream))
+    assert not plain.misfits
+    assert sum(message["type"] == "RECORD" for message in plain.messages) > 5
 
 
-@pytest.mark.parametrize(
-    ("case", "word"), [pytest.param(*row, id=name) for name, row in REFUSED.items()]
-)
+def test_tap_without_sites_gives_what_a_plain_tap_gives(taps: Taps) -> None:
+    with Sandbox(
+        Journal((101, 202), *DAYS, per_day=5, sample=False), per_second=100_000
+    ) as sandbox:
+        assert check(Case({"site_ids": []}), replace(taps, sandbox=sandbox)).messages
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("stream", DISCOVERED)
+def test_generated_cases_give_what_a_plain_tap_gives(stream: str, theme: str, taps: Taps) -> None:
+    @GENERATED
+    @given(cases(stream, theme))
+    def run(case: Case) -> None:
+        check(case, taps)
+
+    run()
+
+
+@pytest.mark.parametrize(("case", "word"), named(REFUSED))
 def test_what_cannot_be_done_is_refused_before_the_first_call(
-    case: Case, word: str, sandbox: Sandbox, tmp_path: Path
+    case: Case, word: str, taps: Taps
 ) -> None:
-    check(case, sandbox)
-    sandbox.calls.clear()
-    assert re.search(word, run_to_its_error(case, sandbox, tmp_path))
-    assert not sandbox.calls
+    real = check(case, taps)
+    assert re.search(word, real.error)
+    assert not real.calls
+
+
+@pytest.mark.parametrize(("case", "word"), named(ENDED))
+def test_a_record_that_a_map_cannot_take_ends_the_run(case: Case, word: str, taps: Taps) -> None:
+    assert re.search(word, check(case, taps).error)
 
 
 @pytest.mark.parametrize(
-    ("case", "word"), [pytest.param(*row, id=name) for name, row in ENDED.items()]
+    ("case", "word"),
+    named(
+        {
+            name: (REFUSED | ENDED)[name]
+            for name in ("LOG_BASED", "files of two streams", "bad syntax", "an unknown name")
+        }
+    ),
 )
-def test_a_record_that_a_map_cannot_take_ends_the_run(
+def test_a_process_ends_in_the_same_way(
     case: Case, word: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    check(case, sandbox)
-    assert re.search(word, run_to_its_error(case, sandbox, tmp_path))
-
-
-def run_to_its_error(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
-    """Run the real tap as a process, which must end without a traceback or a bookmark.
-
-    Returns:
-        What it logged as an error.
-    """
     config = case.config(sandbox)
     if case.batch_size:
         config["batch_config"] = batch_config(tmp_path, case.batch_size)
@@ -284,41 +149,18 @@ def run_to_its_error(case: Case, sandbox: Sandbox, tmp_path: Path) -> str:
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
     assert not bookmarks(run.states[-1] if run.states else None)
-    return "\n".join(line for line in run.stderr.splitlines() if "| ERROR " in line)
+    assert re.search(f"ERROR .*({word})", run.stderr)
 
 
-def test_second_run_goes_on_whatever_the_replication_key_is_called(sandbox: Sandbox) -> None:
+def test_second_run_goes_on_whatever_the_replication_key_is_called(taps: Taps) -> None:
     case = Case(changes=entry(replication_key="dateStr"))
-    first = run_real(case, sandbox)
-    second = run_real(replace(case, state=first.state), sandbox)
+    first = taps.run_real(case)
+    second = taps.run_real(replace(case, state=first.state))
     assert not second.error
     assert second.bookmarks == first.bookmarks != {}
 
 
-# What users may do.
-
-
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("stream", DISCOVERED)
-def test_generated_cases_give_what_a_plain_tap_gives(
-    stream: str, theme: str, sandbox: Sandbox
-) -> None:
-    @GENERATED
-    @given(cases(stream, theme))
-    def run(case: Case) -> None:
-        check(case, sandbox)
-
-    run()
-
-
 # The comparison itself.
-
-
-@pytest.mark.parametrize("table", HAND_MADE)
-def test_plain_tap_is_no_different_from_itself(table: str, sandbox: Sandbox) -> None:
-    for case in list(HAND_MADE[table].values())[:: times(10, 1)]:
-        first, second = (run_plain(case, sandbox, AsMeant) for _ in range(2))
-        assert not differences(case, first, second, is_refusal)
 
 
 def altered(outcome: Outcome, kind: str, alter: Callable[[Json], object]) -> Outcome:
@@ -351,26 +193,33 @@ CHANGES: dict[str, Callable[[Outcome], Outcome]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_every_difference_is_seen(change: Callable[[Outcome], Outcome], sandbox: Sandbox) -> None:
-    plain = run_plain(Case(), sandbox, AsMeant)
-    assert differences(Case(), plain, change(plain), is_refusal)
+def test_every_difference_is_seen(taps: Taps) -> None:
+    plain = taps.run_plain(Case())
+    assert not differences(Case(), plain, plain, is_refusal)
+    for name, change in CHANGES.items():
+        assert differences(Case(), plain, change(plain), is_refusal), name
 
 
-REFUSAL = Outcome([], calls=0, error="The replication method LOG_BASED is not one of its own.")
+def test_value_that_fits_no_type_of_the_catalog_must_fit_in_the_end(taps: Taps) -> None:
+    case = Case(changes=schemas(orders={"type": ["object", "null"]}))
+    plain = taps.run_plain(case)
+    assert plain.misfits == {("orders",)}
+    values: list[tuple[Any, bool]] = [({"a": 1}, False), (None, False), ([], True), ("x", True)]
+    for value, is_different in values:
+        real = deepcopy(plain)
+        real.messages[-2]["record"]["orders"] = value
+        assert bool(differences(case, plain, real, is_refusal)) is is_different, value
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
+def test_refusal_is_one_sentence_and_nothing_else(taps: Taps) -> None:
+    plain = taps.run_plain(Case())
+    refusal = Outcome([], calls=0, error="The replication method LOG_BASED is not one of its own.")
+    assert not differences(Case(), plain, refusal, is_refusal)
+    faults: list[Json] = [
         {"has_traceback": True},
         {"error": "LOG_BASED: Traceback\nKeyError."},
         {"calls": 1},
         {"messages": [{"type": "STATE", "value": STATE}]},
-    ],
-    ids=["a traceback", "two lines", "a call", "a bookmark"],
-)
-def test_refusal_is_one_sentence_and_nothing_else(fault: Json, sandbox: Sandbox) -> None:
-    plain = run_plain(Case(), sandbox, AsMeant)
-    assert not differences(Case(), plain, REFUSAL, is_refusal)
-    assert differences(Case(), plain, replace(REFUSAL, **fault), is_refusal)
+    ]
+    for fault in faults:
+        assert differences(Case(), plain, replace(refusal, **fault), is_refusal), fault

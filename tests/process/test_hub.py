@@ -116,7 +116,7 @@ def test_one_command_writes_the_pull_request(tmp_path: Path) -> None:
 
 def test_author_is_written_once_and_the_url_where_people_clone_or_install() -> None:
     author = str(metadata("tap-calltouch")["Author"])
-    pages = {"README.md", "README.ru.md", "transform/README.md"}
+    pages = {"README.md", "README.ru.md", "examples/meltano.yml", "transform/README.md"}
     for text, expected in ((DEFINITION["repo"], pages), (author, set())):
         found = subprocess.run(
             ["git", "grep", "--fixed-strings", "--files-with-matches", "--untracked", text],

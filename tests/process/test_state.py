@@ -408,6 +408,16 @@ def test_bookmark_far_ahead_names_the_clock(tmp_path: Path) -> None:
     assert "load everything again" not in run.stderr
 
 
+def test_bookmark_that_lies_ahead_is_a_warning_which_names_the_clock(tmp_path: Path) -> None:
+    """With a clock that is slow by days, the newest records would be left out in silence."""
+    state = REQUESTS.state((datetime.now(timezone.utc) + timedelta(days=30)).isoformat())
+    run, _ = run_from(REQUESTS, tmp_path, state)
+    assert run.returncode == 0
+    (warning,) = [line for line in warnings_in(run) if "lies ahead" in line]
+    assert "of this machine's clock, which says 20" in warning
+    assert "Nothing after that is loaded." in warning
+
+
 def instant_of(stream: Stream, state: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(stream.bookmark(state) or "")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from docs import plugin
 from sandbox import Fault, Journal, Sandbox
 from tests.support.environments import UV
 from tests.support.meltano_project import BIN, JSONL, install
@@ -49,9 +50,26 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that holds this tree as it is."""
+    folder = tmp_path_factory.mktemp("repository")
+    options = ["-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.check_output(["git", "-C", ROOT, "ls-files", *options], text=True)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    git = ["git", "-C", str(folder), "-c", "user.name=Test", "-c", "user.email=test@site.example"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message=The tree"], check=True)
+    return folder
+
+
 @pytest.fixture
-def newcomer(wheel: Path, sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    """The environment of a fresh machine that can find the wheel, and the local API."""
+def newcomer(repository: Path, sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """The environment of a fresh machine that finds the repository, and the local API."""
     programs = tmp_path / "programs"
     programs.mkdir()
     if not IS_LONG:  # uv in the place of venv and pip installs Meltano in a tenth of the time
@@ -61,8 +79,9 @@ def newcomer(wheel: Path, sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("VIRTUAL_ENV")}
     return own | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PIP_FIND_LINKS": str(wheel.parent),
-        "UV_FIND_LINKS": str(wheel.parent),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": plugin.definition()["repo"] + ".git",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_COMPILE": "1",
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -41,7 +41,7 @@ def lifelike(stream: str) -> list[Json]:
 def structs(stream: str, records: list[Json]) -> list[Any]:
     """Return records as the tap decodes and cleans them, in one block."""
     (table,) = [table for table in STREAMS if table.name == stream]
-    site, key = map(str, table.primary_keys)  # type: ignore[call-overload]
+    site, key = map(str, table.primary_keys)
     columns = KeyColumns(site, key, str(table.replication_key))
     decoder = RecordDecoder(SHAPE_OF[stream], columns, table.journal.epoch_unit, Drift())
     array = json.dumps(records, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Runs the plain tap of `tests/reference` and the real tap on one case, and compares the two."""
+"""Runs the plain tap of `tests/reference` and the real tap on one case; what each left behind."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import gzip
 import json
 import logging
 import signal
-import sys
 import tempfile
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import partial
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -21,12 +19,14 @@ from urllib.request import url2pathname
 from tap_calltouch.__main__ import main
 from tap_calltouch.tap import TapCalltouch
 from tests.support.catalogs import Changes
+from tests.support.meant import AsMeant, Place, blanked, fits, flat_alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+
+    import pytest
 
     from sandbox import Sandbox
-    from tests.reference import ReferenceTap
 
 Json = dict[str, Any]
 
@@ -35,8 +35,6 @@ PERIOD = {"start_date": "2024-01-08", "end_date": "2024-01-14"}
 FLAGS = {
     name: True for name in TapCalltouch.config_jsonschema["properties"] if name.startswith("with_")
 }
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
-LOGGER = logging.getLogger(TapCalltouch.name)
 
 
 def _discover() -> dict[str, Json]:
@@ -66,10 +64,6 @@ class Case:
     stream: str = "requests"
     batch_size: int | None = None
 
-    def without_empty_settings(self) -> Case:
-        """Return the case without settings that are empty texts."""
-        return replace(self, settings={k: v for k, v in self.settings.items() if v != ""})
-
     def catalog(self) -> Json | None:
         """Return the catalog, if there is one."""
         return self.changes.catalog(DISCOVERED[self.stream]) if self.changes else None
@@ -93,29 +87,16 @@ class Outcome:
     Attributes:
         messages: What it wrote, numbers such as 2800.0 as 2800.
         calls: How many calls it made.
-        error: How it ended, if not well: the exception of the plain tap, the sentence of the real
-            one.
+        error: How it ended, if not well: the sentence that the real tap logged, or the exception.
         has_traceback: Whether a user would have seen a traceback.
+        misfits: Where the plain tap found values that do not fit the schema.
     """
 
     messages: list[Json]
     calls: int
     error: str = ""
     has_traceback: bool = False
-
-    @property
-    def schemas(self) -> list[Json]:
-        """The SCHEMA messages."""
-        return [message for message in self.messages if message["type"] == "SCHEMA"]
-
-    @property
-    def records(self) -> dict[str, list[Json]]:
-        """The records of each stream, in order."""
-        records: dict[str, list[Json]] = {}
-        for message in self.messages:
-            if message["type"] == "RECORD":
-                records.setdefault(message["stream"], []).append(message["record"])
-        return records
+    misfits: Collection[Place] = ()
 
     @property
     def state(self) -> Json | None:
@@ -128,6 +109,41 @@ class Outcome:
         """The bookmark of each stream and partition in the last state."""
         return bookmarks(self.state)
 
+    def lines(self, *, is_flat: bool, misfits: Collection[Place]) -> list[str]:
+        """Return what is compared: schemas in order, records sorted, the names of bookmarks.
+
+        Args:
+            is_flat: Whether columns hold the texts of arrays.
+            misfits: Where values may differ, if they fit the schema.
+        """
+        schemas = {m["stream"]: m["schema"] for m in self.messages if m["type"] == "SCHEMA"}
+        lines, records = [], []
+        for message in self.messages:
+            if message["type"] == "SCHEMA":
+                lines += _lines(message)
+            elif message["type"] == "RECORD":
+                stream, record = message["stream"], message["record"]
+                if misfits and not fits(schemas[stream], record):
+                    lines += ["It does not fit its schema:", *_lines(record)]
+                for place in misfits:
+                    record = blanked(record, place)
+                if is_flat:
+                    record = flat_alike(record, schemas[stream]["properties"])
+                records.append(_lines({"RECORD": stream, **record}))
+        return [
+            *lines,
+            *(line for record in sorted(records) for line in record),
+            *sorted(self.bookmarks),
+        ]
+
+
+def _lines(message: Json) -> list[str]:
+    """Return JSON, a field to a line, in which `1` and `true` differ."""
+    return [
+        f"{name}: {json.dumps(message[name], ensure_ascii=False, sort_keys=True)}"
+        for name in sorted(message)
+    ]
+
 
 def bookmarks(state: Json | None) -> Json:
     """Return the replication key's value of each stream and partition that has one."""
@@ -139,46 +155,74 @@ def bookmarks(state: Json | None) -> Json:
     return found
 
 
-def run_plain(case: Case, sandbox: Sandbox, tap_class: type[ReferenceTap]) -> Outcome:
-    """Run a plain tap, which writes RECORD lines also where the case has BATCH files."""
-    first_call = len(sandbox.calls)
-    error = ""
-    with captured_messages(logging.CRITICAL) as messages:
-        try:
-            tap_class(
-                config=case.config(sandbox),
-                catalog=case.catalog(),
-                state=deepcopy(case.state),
+@dataclass(frozen=True)
+class Taps:
+    """Runs the two taps in this process.
+
+    Attributes:
+        sandbox: The API that both ask.
+        output: What pytest captures of standard output.
+        log: What it captures of the log.
+    """
+
+    sandbox: Sandbox
+    output: pytest.CaptureFixture[str]
+    log: pytest.LogCaptureFixture
+
+    def run_plain(self, case: Case) -> Outcome:
+        """Run a plain tap, without BATCH files and settings that are empty texts."""
+        case = replace(case, settings={k: v for k, v in case.settings.items() if v != ""})
+        taps: list[AsMeant] = []
+
+        def sync() -> None:
+            config, catalog = case.config(self.sandbox), case.catalog()
+            taps.append(AsMeant(config=config, catalog=catalog, state=deepcopy(case.state)))
+            taps[0].sync_all()
+
+        outcome = self._run(sync)
+        return replace(outcome, misfits=frozenset(taps[0].misfits if taps else ()))
+
+    def run_real(self, case: Case) -> Outcome:
+        """Run the real tap, as its command line does after it has read its files."""
+        config = case.config(self.sandbox)
+
+        def sync(*_: object, **__: object) -> None:
+            TapCalltouch(
+                config=config, catalog=case.catalog(), state=deepcopy(case.state)
             ).sync_all()
+
+        with tempfile.TemporaryDirectory() as folder:
+            if case.batch_size:
+                config["batch_config"] = batch_config(Path(folder), case.batch_size)
+            with patch.object(TapCalltouch, "cli", sync):
+                return self._run(main)
+
+    def _run(self, run: Callable[[], None]) -> Outcome:
+        """Run a tap, and undo what it sets: it adds a handler to the log, and some for signals."""
+        first_call = len(self.sandbox.calls)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        handlers = [signal.getsignal(number) for number in numbers]
+        log_handlers, log_level = logging.root.handlers[:], logging.root.level
+        error, has_traceback = "", False
+        logging.disable(logging.WARNING)
+        self.log.clear()
+        try:
+            run()
+        except SystemExit as exit_:
+            error = self.log.messages[-1] if self.log.messages else "nothing was said"
+            has_traceback = exit_.code != 1
         except Exception as exception:  # noqa: BLE001 - a traceback, whatever it says
             error = f"{type(exception).__name__}: {exception}"
-    return Outcome(messages, len(sandbox.calls) - first_call, error)
-
-
-def run_real(case: Case, sandbox: Sandbox) -> Outcome:
-    """Run the real tap, as its command line does after it has read its files."""
-    first_call = len(sandbox.calls)
-    config = case.config(sandbox)
-
-    def command_line(*_: object, **__: object) -> None:
-        TapCalltouch(config=config, catalog=case.catalog(), state=deepcopy(case.state)).sync_all()
-
-    error, has_traceback = "", False
-    with tempfile.TemporaryDirectory() as folder:
-        if case.batch_size:
-            config["batch_config"] = batch_config(Path(folder), case.batch_size)
-        with captured_messages(logging.WARNING) as messages, captured_errors() as errors:
-            try:
-                with patch.object(TapCalltouch, "cli", command_line):
-                    main()
-            except SystemExit as exit_:
-                error = errors[-1] if errors else "nothing was said"
-                has_traceback = exit_.code != 1
-            except Exception as exception:  # noqa: BLE001 - a traceback, whatever it says
-                error = f"{type(exception).__name__}: {exception}"
-                has_traceback = True
-        messages[:] = [part for message in messages for part in read_batch(message)]
-    return Outcome(messages, len(sandbox.calls) - first_call, error, has_traceback)
+            has_traceback = True
+        finally:
+            logging.disable(logging.NOTSET)
+            logging.root.handlers[:] = log_handlers
+            logging.root.setLevel(log_level)
+            for number, handler in zip(numbers, handlers, strict=True):
+                signal.signal(number, handler)
+        written = self.output.readouterr().out.split("\n")[:-1]
+        messages = [part for line in written for part in read_batch(read_json(line))]
+        return Outcome(messages, len(self.sandbox.calls) - first_call, error, has_traceback)
 
 
 def batch_config(folder: Path, size: int) -> Json:
@@ -211,56 +255,6 @@ def _number(text: str) -> float:
     return int(number) if number.is_integer() else number
 
 
-@contextmanager
-def captured_messages(quiet_level: int) -> Iterator[list[Json]]:
-    """Take what is written to standard output while the block runs, and undo what a tap sets.
-
-    Args:
-        quiet_level: Up to which level nothing is logged meanwhile.
-    """
-    messages: list[Json] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.getsignal(number) for number in numbers]
-    # Each tap adds a handler to the root logger, for the standard error of its time.
-    log_handlers = logging.root.handlers[:]
-    log_level = logging.root.level
-    stdout = sys.stdout
-    # A file, since the real tap writes to the descriptor.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        sys.stdout = output
-        logging.disable(quiet_level)
-        try:
-            yield messages
-        finally:
-            logging.disable(logging.NOTSET)
-            logging.root.handlers[:] = log_handlers
-            logging.root.setLevel(log_level)
-            sys.stdout = stdout
-            for number, handler in zip(numbers, handlers, strict=True):
-                signal.signal(number, handler)
-            output.seek(0)
-            messages += [read_json(line) for line in output]
-
-
-@contextmanager
-def captured_errors() -> Iterator[list[str]]:
-    """Take what the real tap logs as an error while the block runs."""
-    errors: list[str] = []
-
-    class Errors(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            errors.append(self.format(record))
-
-    handler = Errors(logging.ERROR)
-    LOGGER.addHandler(handler)
-    LOGGER.propagate = False
-    try:
-        yield errors
-    finally:
-        LOGGER.propagate = True
-        LOGGER.removeHandler(handler)
-
-
 def differences(
     case: Case, plain: Outcome, real: Outcome, is_refusal: Callable[[str], bool]
 ) -> list[str]:
@@ -274,7 +268,7 @@ def differences(
             plain one can do.
 
     Returns:
-        One line for each difference.
+        The lines that differ; nothing if they gave the same.
     """
     if plain.error and not real.error:
         return [f"only the plain tap ends with an error: {plain.error}"]
@@ -282,11 +276,10 @@ def differences(
         if not plain.error and not is_refusal(real.error):
             return [f"only the real tap ends with an error: {real.error}"]
         return list(_faults_of_refusal(case, real, early=not plain.calls or not plain.error))
-    return [
-        *_schema_differences(plain.schemas, real.schemas),
-        *_record_differences(plain, real.records),
-        *_bookmark_differences(plain, real),
-    ]
+    # At depth 0 the SDK leaves records as they are.
+    is_flat = bool(case.settings.get("flattening_max_depth"))
+    expected, found = (run.lines(is_flat=is_flat, misfits=plain.misfits) for run in (plain, real))
+    return [] if expected == found else [*unified_diff(expected, found, "plain", "real", n=1)]
 
 
 def _faults_of_refusal(case: Case, real: Outcome, *, early: bool) -> Iterator[str]:
@@ -299,52 +292,3 @@ def _faults_of_refusal(case: Case, real: Outcome, *, early: bool) -> Iterator[st
         yield f"refused after {real.calls} calls: {real.error}"
     if real.bookmarks != bookmarks(case.state):
         yield f"the bookmark moved: {real.bookmarks}"
-
-
-def _schema_differences(plain: list[Json], real: list[Json]) -> Iterator[str]:
-    if [message["stream"] for message in plain] != [message["stream"] for message in real]:
-        yield f"streams: plain {[m['stream'] for m in plain]}, real {[m['stream'] for m in real]}"
-        return
-    for expected, actual in zip(plain, real, strict=True):
-        yield from _object_differences(f"SCHEMA {expected['stream']}", expected, actual)
-
-
-def _record_differences(plain: Outcome, real: dict[str, list[Json]]) -> Iterator[str]:
-    keys = {schema["stream"]: schema.get("key_properties") or [] for schema in plain.schemas}
-    for stream in plain.records.keys() | real.keys():
-        pair = [outcome.get(stream, []) for outcome in (plain.records, real)]
-        if len(pair[0]) != len(pair[1]):
-            yield f"{stream}: plain {len(pair[0])} records, real {len(pair[1])}"
-            continue
-        key = partial(_key, keys.get(stream, []))
-        for expected, actual in zip(*(sorted(records, key=key) for records in pair), strict=True):
-            yield from _object_differences(f"RECORD {stream} {key(expected)}", expected, actual)
-
-
-def _key(names: list[str], record: Json) -> str:
-    return text_of([record.get(name) for name in names])
-
-
-def _object_differences(label: str, plain: Json, real: Json) -> Iterator[str]:
-    if text_of(plain) == text_of(real):
-        return
-    for name in sorted(plain.keys() | real.keys()):
-        texts = [text_of(item[name]) if name in item else "absent" for item in (plain, real)]
-        if texts[0] != texts[1]:
-            at = next(
-                (i for i, pair in enumerate(zip(*texts, strict=False)) if len(set(pair)) > 1), 0
-            )
-            start = max(0, at - 40)
-            shown = [text[start : start + 160] for text in texts]
-            yield f"{label}, {name!r} from {start}: plain {shown[0]}, real {shown[1]}"
-
-
-def _bookmark_differences(plain: Outcome, real: Outcome) -> Iterator[str]:
-    """Check that the real tap keeps bookmarks where the plain one does; their values differ."""
-    if plain.bookmarks.keys() != real.bookmarks.keys():
-        yield f"bookmarks: plain {plain.bookmarks}, real {real.bookmarks}"
-
-
-def text_of(value: Any) -> str:
-    """Return JSON that is equal for equal values only, which `1 == True` is not."""
-    return _encode(value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from sandbox import CallJournal, Journal
+from sandbox.journal import vendor_sample
 from tests.support.catalogs import (
     ITEMS,
     REMOVED,
@@ -17,13 +20,38 @@ from tests.support.catalogs import (
     selected_schema,
 )
 from tests.support.differential import DISCOVERED, Case
+from tests.support.meant import fits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from tests.support.catalogs import Path
 
 Json = dict[str, Any]
+
+DAYS = date(2024, 1, 9), date(2024, 1, 10)
+
+
+def _requests() -> Journal:
+    """Six lifelike requests, the vendor's sample, and one that lacks nearly everything."""
+    journal = Journal((101,), *DAYS, per_day=3, seed=18, sample=False)
+    journal.add(vendor_sample(101) | {"date": 1704790000123})
+    journal.add({"requestId": 8, "date": 1704790000000, "requestNumber": "8"})
+    return journal
+
+
+def _calls() -> CallJournal:
+    """Lifelike calls, some with orders, and one that lacks nearly everything."""
+    journal = CallJournal((101,), *DAYS, per_day=4, seed=1)
+    journal.add({"callId": 8, "timestamp": 1704790000})
+    return journal
+
+
+# What both taps are shown. No case changes it.
+REQUESTS, CALLS = _requests(), _calls()
+RECORDS = {"requests": REQUESTS.records(), "calls": CALLS.records()}
 
 STRANGE_NAMES = ["UTM source", "my-key", "Дата заявки", "1st", "class", "a.b", "x'y\"z", "self"]
 NEW_NAMES = ["phone_hash", "created_at", *STRANGE_NAMES]
@@ -96,16 +124,39 @@ def selections(draw: DrawFn, schema: Json) -> dict[Path, Json]:
     return metadata | draw(st.dictionaries(st.sampled_from(places), change, max_size=6))
 
 
+def values(value: Any, path: Path) -> Iterator[Any]:
+    """Yield what stands at a path of a record."""
+    if not path:
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from values(item, path[1:])
+    elif isinstance(value, dict) and path[0] in value:
+        yield from values(value[path[0]], path[1:])
+
+
 @st.composite
 def overridden_schemas(
-    draw: DrawFn, schema: Json, keys: set[Path], instants: set[Path]
+    draw: DrawFn, stream: str, keys: set[Path], *, must_fit: bool
 ) -> dict[Path, Any]:
-    """Override some schemas, add columns, remove some."""
+    """Override some schemas, add columns, remove some.
+
+    Args:
+        draw: Of Hypothesis.
+        stream: The stream.
+        keys: The keys, which have types of their own.
+        must_fit: Whether each value of the journal must be of its new type. What maps and
+            flattening make of a converted value cannot be told without a converter.
+    """
+    schema, instants = DISCOVERED[stream]["schema"], INSTANTS[stream]
     schemas: dict[Path, Any] = {}
     columns = st.sampled_from([(name,) for name in schema["properties"]])
     for path in draw(st.lists(columns | st.sampled_from([*paths(schema)]), max_size=4)):
         types = KEY_TYPES if path in keys else INSTANT_TYPES if path in instants else TYPES
-        schemas[path] = draw(st.sampled_from(types))
+        type_ = draw(st.sampled_from(types))
+        records = RECORDS[stream] if must_fit and type_ != REMOVED else []
+        if all(fits(type_, value) for record in records for value in values(record, path)):
+            schemas[path] = type_
     new_columns = st.dictionaries(
         st.sampled_from(NEW_NAMES).map(lambda name: (name,)), st.sampled_from(TYPES), max_size=2
     )
@@ -115,11 +166,13 @@ def overridden_schemas(
 @st.composite
 def changes(draw: DrawFn, stream: str, kinds: set[str]) -> Changes:
     """Change what the catalog says of a stream: `selection`, `types`, `replication`."""
-    discovered, instants = DISCOVERED[stream], INSTANTS[stream]
+    discovered = DISCOVERED[stream]
     schema, keys = discovered["schema"], discovered["key_properties"]
     made = Changes()
     if "types" in kinds:
-        made.schemas.update(draw(overridden_schemas(schema, {(name,) for name in keys}, instants)))
+        must_fit = not kinds.isdisjoint({"maps", "flattening"})
+        named: set[Path] = {(name,) for name in keys}
+        made.schemas.update(draw(overridden_schemas(stream, named, must_fit=must_fit)))
         places = st.sampled_from([(), *objects(schema)])
         keyword = st.builds(lambda value: {"additionalProperties": value}, st.booleans())
         made.keywords.update(draw(st.dictionaries(places, keyword, max_size=2)))

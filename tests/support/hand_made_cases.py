@@ -66,11 +66,6 @@ SELECTIONS = {
     "not by default": Changes(metadata={("client",): {"selected-by-default": False}}),
     "keys alone": Changes(metadata={(name,): {"selected": False} for name in SCHEMA["properties"]}),
 }
-SETTINGS: dict[str, Json] = {
-    "": {},
-    "mapped": {"stream_maps": {"requests": {"hash": "md5(str(requestId))"}}},
-    "flat": {"flattening_enabled": True, "flattening_max_depth": 2},
-}
 MAPS: dict[str, Json] = {
     "a key as a text": {"requests": {"siteId": "str(siteId)"}},
     "the date as a text": {"requests": {"date": "str(date)"}},
@@ -282,13 +277,8 @@ def flat(**options: Any) -> Case:
     return Case({"flattening_enabled": True, **options})
 
 
-HAND_MADE = {
-    **{
-        f"selection {how}".strip(): {
-            name: Case(given_settings, changes) for name, changes in SELECTIONS.items()
-        }
-        for how, given_settings in SETTINGS.items()
-    },
+_TABLES = {
+    "selection": {name: Case({}, changes) for name, changes in SELECTIONS.items()},
     "selection in files": {n: Case({}, changes, batch_size=5) for n, changes in SELECTIONS.items()},
     "map": {name: mapped(maps) for name, maps in MAPS.items()},
     "schema": {name: Case({}, changes) for name, changes in SCHEMAS.items()},
@@ -300,9 +290,6 @@ HAND_MADE = {
         if name != "another replication key"
     },
     "flat": {str(depth): flat(flattening_max_depth=depth) for depth in range(4)},
-    "flat with dots": {
-        str(depth): flat(flattening_max_depth=depth, flattening_separator=".") for depth in range(4)
-    },
     "calls": {
         "as they are": Case(stream="calls"),
         "flat": replace(flat(flattening_max_depth=2), stream="calls"),
@@ -337,7 +324,14 @@ HAND_MADE = {
             Changes(metadata={("client",): {"selected": False}}),
         ),
         "an empty separator": flat(flattening_max_depth=2, flattening_separator=""),
+        "a dot as the separator": flat(flattening_max_depth=2, flattening_separator="."),
+        "a flat table without what is not selected": replace(
+            flat(flattening_max_depth=2), changes=SELECTIONS["one child of a child"]
+        ),
     },
+}
+HAND_MADE = {
+    f"{table}: {name}": case for table, rows in _TABLES.items() for name, case in rows.items()
 }
 
 

@@ -65,21 +65,20 @@ def leaves(text: str, token: str) -> bool:
     return any(token[start : start + 3] in text for start in range(max(len(token) - 2, 1)))
 
 
-@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("token", TOKENS)
-def test_the_token_is_masked_in_every_form(token: str, form: str) -> None:
-    written = FORMS[form](token)
-    text = redact(f"before {written} after", token)
-    assert "***" in text
-    assert not leaves(text, token)
-    assert text.startswith("before ")
-    assert text.endswith(" after")
+def test_the_token_is_masked_in_every_form(token: str) -> None:
+    for form, write in FORMS.items():
+        text = redact(f"before {write(token)} after", token)
+        assert "***" in text, form
+        assert not leaves(text, token), form
+        assert text.startswith("before "), form
+        assert text.endswith(" after"), form
 
 
-@pytest.mark.parametrize("form", NESTED_FORMS)
 @pytest.mark.parametrize("token", ["abcDEF123", "a/b+c.d=e=="])
-def test_a_token_without_quotes_is_masked_in_nested_json_too(token: str, form: str) -> None:
-    assert "***" in redact(NESTED_FORMS[form](token), token)
+def test_a_token_without_quotes_is_masked_in_nested_json_too(token: str) -> None:
+    for form, write in NESTED_FORMS.items():
+        assert "***" in redact(write(token), token), form
 
 
 @pytest.mark.parametrize(
