@@ -79,25 +79,29 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+def in_pages(pattern: str) -> Iterator[tuple[Path, str]]:
+    """Yield each page with what a pattern finds there."""
+    for page in PAGES:
+        for found in re.findall(pattern, page.read_text(encoding="utf-8"), re.MULTILINE):
+            yield page, found
+
+
+def test_links_lead_somewhere() -> None:
+    for page, link in in_pages(r"\]\(([^)\s]+)\)"):
         if link.startswith("https:"):
             continue
         name, _, section = link.partition("#")
         target = page.parent / name if name else page
-        assert target.exists(), link
+        assert target.exists(), (page, link)
         if section:
             headings = re.findall(r"^#+ (.+)", target.read_text("utf-8"), re.MULTILINE)
-            assert section in {anchor(heading) for heading in headings}, link
+            assert section in {anchor(heading) for heading in headings}, (page, link)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_pages_name_commands_that_exist(page: Path) -> None:
+def test_pages_name_commands_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"(?:^|`)make ([\w-]+)", page.read_text("utf-8"), re.MULTILINE):
-        assert f"\n{target}:" in makefile, target
+    for page, target in in_pages(r"(?:^|`)make ([\w-]+)"):
+        assert f"\n{target}:" in makefile, (page, target)
 
 
 def leaves(schema: dict[str, Any], path: str = "") -> set[str]:

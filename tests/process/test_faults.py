@@ -8,10 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from requests import Response
 
 from sandbox import Fault, Journal, Sandbox
-from tap_calltouch.api.client import MAX_WAIT_SECONDS, wait_seconds
 from tests.support.fault_cases import ENDS, RECOVERS, Case
 from tests.support.streams import MOSCOW, STREAMS, Stream, last_error
 from tests.support.token_leaks import check_log, log_everything
@@ -105,19 +103,17 @@ def test_used_up_points_stop_at_once_and_the_next_run_goes_on(
     assert stream.keys([*first.records, *second.records]) == expected
 
 
-def test_longest_wait_is_bounded() -> None:
-    response = Response()
-    response.headers["Retry-After"] = "86400"
-    assert wait_seconds(1, response) == MAX_WAIT_SECONDS
-
-
-@each_stream
-@pytest.mark.parametrize("max_concurrent", [1, 5])
+@pytest.mark.parametrize(
+    ("stream", "max_concurrent"), [(STREAMS["requests"], 1), (STREAMS["calls"], 5)], ids=[*STREAMS]
+)
 def test_calls_for_many_sites_keep_to_one_pace(
     stream: Stream, tmp_path: Path, max_concurrent: int
 ) -> None:
-    """A busy machine may delay a single call, so only the whole is timed here; see test_pace."""
-    sites = list(range(1, 10))
+    """A busy machine may delay the first call by half a second; the limit itself is in test_pace.
+
+    Without the margin that the tap leaves they would take three seconds.
+    """
+    sites = list(range(1, 17))
     with stream.sandbox([], sites) as sandbox:
         run = stream.run(
             sandbox,
@@ -130,7 +126,7 @@ def test_calls_for_many_sites_keep_to_one_pace(
     assert run.returncode == 0
     assert len(sandbox.calls) == len(sites)
     times = [call.started for call in sandbox.calls]
-    assert max(times) - min(times) > len(sites) / 7  # 1.74 seconds, if nothing delays any
+    assert max(times) - min(times) > (len(sites) - 1) / 5.5
     assert max(call.concurrent for call in sandbox.calls) <= max_concurrent
 
 

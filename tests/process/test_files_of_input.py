@@ -103,17 +103,17 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("label", ["config", "state", "catalog"])
 @pytest.mark.parametrize(("make", "problem"), FILES.values(), ids=FILES)
 def test_file_that_cannot_be_used_is_one_sentence_that_names_it(
-    sandbox: Sandbox, tmp_path: Path, label: str, make: Callable[[Path], object], problem: str
+    sandbox: Sandbox, tmp_path: Path, make: Callable[[Path], object], problem: str
 ) -> None:
-    path = tmp_path / f"a {label} окна.json"
-    make(path)
-    found = run_tap(config_for(sandbox), tmp_path, arguments=[f"--{label}", str(path)])
-    line = only_error(found)
-    assert " | ERROR " in line
-    assert f"The {label} file {path} {problem}" in line
+    for label in ("config", "state", "catalog"):
+        path = tmp_path / f"a {label} окна.json"
+        make(path)
+        found = run_tap(config_for(sandbox), tmp_path, arguments=[f"--{label}", str(path)])
+        line = only_error(found)
+        assert " | ERROR " in line
+        assert f"The {label} file {path} {problem}" in line
     assert sandbox.calls == []
 
 

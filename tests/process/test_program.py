@@ -77,20 +77,20 @@ def run_script(
 
 
 @pytest.mark.parametrize(
-    ("level", "is_debug", "is_told"),
+    ("option", "variable", "level", "is_debug", "is_told"),
     [
-        pytest.param("trace", False, True, id="trace"),
-        pytest.param("15", False, True, id="15"),
-        pytest.param("9" * 30, False, True, id="many digits"),
-        pytest.param("", False, False, id="empty"),
-        pytest.param(" ", False, False, id="blank"),
-        pytest.param("10", True, False, id="10"),
-        pytest.param(" Debug ", True, False, id="debug with blanks"),
-        pytest.param("warn", False, False, id="another name"),
+        ("--discover", "LOGLEVEL", "trace", False, True),
+        ("--about", "TAP_CALLTOUCH_LOGLEVEL", "trace", False, True),
+        ("--discover", "TAP_CALLTOUCH_LOGLEVEL", "15", False, True),
+        ("--about", "LOGLEVEL", "9" * 30, False, True),
+        ("--discover", "LOGLEVEL", "", False, False),
+        ("--about", "TAP_CALLTOUCH_LOGLEVEL", " ", False, False),
+        ("--discover", "LOGLEVEL", "10", True, False),
+        ("--discover", "TAP_CALLTOUCH_LOGLEVEL", " Debug ", True, False),
+        ("--about", "LOGLEVEL", " Debug ", False, False),
+        ("--discover", "TAP_CALLTOUCH_LOGLEVEL", "warn", False, False),
     ],
 )
-@pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_CALLTOUCH_LOGLEVEL"])
-@pytest.mark.parametrize("option", ["--discover", "--about"])
 def test_any_level_of_the_log_is_taken_or_told(
     option: str, variable: str, level: str, *, is_debug: bool, is_told: bool
 ) -> None:

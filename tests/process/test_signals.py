@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from datetime import date
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,63 +174,6 @@ def whole_messages(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize(
-    ("bind_to", "kills", "days"),
-    [("request", *times((20, 14), (50, 31))), ("session", *times((8, 7), (15, 12)))],
-    ids=["request", "session"],
-)
-def test_killed_sync_resumes_without_loss(
-    journal: Journal, tmp_path: Path, bind_to: str, kills: int, days: int
-) -> None:
-    """SIGKILL at random times, each run from the last state."""
-    chance = random.Random(bind_to)
-    with Sandbox(journal, journal.calls(per_day=3), token=TOKEN, per_second=10_000) as sandbox:
-        config = config_for(
-            sandbox,
-            end_date=f"2024-01-{days:02}",
-            window_days=1,
-            lookback_days=0,
-            bind_to=bind_to,
-        )
-        whole = run_tap(config, tmp_path)
-        state: dict[str, Any] | None = None
-        got: set[tuple[str, int, int]] = set()
-        bookmarks: dict[tuple[str, int], str] = {}
-        for attempt in range(kills + 1):
-            is_last = attempt == kills
-            with (tmp_path / "out").open("wb") as out:
-                process = start_tap(
-                    config,
-                    tmp_path,
-                    state=state,
-                    environment={
-                        "TAP_CALLTOUCH_LOGLEVEL": "DEBUG",
-                        "PACE_MARGIN": "0" if is_last else "",
-                    },
-                    stdout=out.fileno(),
-                )
-                assert process.stderr
-                if not is_last:
-                    while b"rows received" not in (line := process.stderr.readline()):
-                        assert line, "there must be windows left to be killed in"
-                    time.sleep(chance.uniform(0, 0.15))
-                    process.kill()
-                process.stderr.read()
-                process.stderr.close()
-                process.wait()
-            messages = whole_messages(tmp_path / "out")
-            got |= set(keys(messages))
-            for item in messages:
-                if item["type"] == "STATE":
-                    state = item["value"]
-                    for stream, site in product(STREAMS.values(), SITES):
-                        bookmark = stream.bookmark(item["value"], site) or ""
-                        assert bookmark >= bookmarks.get((stream.name, site), "")
-                        bookmarks[stream.name, site] = bookmark
-        assert process.returncode == 0
-    assert got == set(keys(whole.messages))
-
-
 @pytest.mark.parametrize("windows", [1, 6, 11, 16])
 def test_killed_after_a_window_both_runs_make_the_whole_journals(
     tmp_path: Path, windows: int
@@ -281,8 +223,10 @@ sys.addaudithook(hook)
         pytest.param("dotenv.main", id="one of a library"),
     ],
 )
-@pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
-@pytest.mark.parametrize("option", ["--about", "--discover"])
+@pytest.mark.parametrize(
+    ("name", "exit_code", "option"),
+    [("SIGINT", 130, "--about"), ("SIGTERM", 143, "--discover")],
+)
 def test_signal_while_the_program_is_imported_ends_it_quietly(
     module: str, name: str, exit_code: int, option: str, tmp_path: Path
 ) -> None:

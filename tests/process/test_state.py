@@ -48,8 +48,8 @@ def run_from(
 @each_stream
 @pytest.mark.parametrize(
     "bookmark",
-    [BOOKMARK, "2024-01-20T21:00:00Z", "2024-01-21T00:00:00+03:00", "2024-01-21", " 2024-01-21 "],
-    ids=["ours", "Z", "offset", "date", "blanks"],
+    [BOOKMARK, "2024-01-21T00:00:00+03:00", " 2024-01-21 "],
+    ids=["ours", "offset", "date"],
 )
 def test_bookmark_of_any_form_is_understood(stream: Stream, tmp_path: Path, bookmark: str) -> None:
     run, first = run_from(stream, tmp_path, stream.state(bookmark))
@@ -59,72 +59,22 @@ def test_bookmark_of_any_form_is_understood(stream: Stream, tmp_path: Path, book
     assert stream.bookmark(run.states[-1]) == END
 
 
-@each_stream
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"progress_markers": {"Note": "not resumable"}},
-        {"starting_replication_value": "2024-01-01"},
-        {"replication_key_signpost": "2024-01-01"},
-        {"whatever": 1},
-    ],
-    ids=lambda more: next(iter(more)),
-)
-def test_what_other_versions_put_beside_a_bookmark_is_no_obstacle(
-    stream: Stream, tmp_path: Path, more: dict[str, Any]
+def test_state_in_the_wrappings_of_meltano_and_singer_is_unwrapped_and_that_is_said(
+    tmp_path: Path,
 ) -> None:
-    state = {**stream.state(BOOKMARK, **more), "written_by": "another version"}
-    run, first = run_from(stream, tmp_path, state)
+    """With what other versions put beside a bookmark; `test_state_reading` has all of it."""
+    inner = REQUESTS.state(BOOKMARK, " 101 ", progress_markers={"Note": "not resumable"})
+    state = {"singer_state": {"type": "STATE", "value": {**inner, "written_by": "another version"}}}
+    run, first = run_from(REQUESTS, tmp_path, state)
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 19)
-
-
-@each_stream
-def test_bookmark_without_the_name_of_its_key_is_ours(stream: Stream, tmp_path: Path) -> None:
-    state = stream.state(BOOKMARK)
-    del state["bookmarks"][stream.name]["partitions"][0]["replication_key"]
-    run, first = run_from(stream, tmp_path, state)
-    assert run.returncode == 0, run.stderr
-    assert first == date(2024, 1, 19)
-
-
-@each_stream
-@pytest.mark.parametrize("site", ["101", " 101 "], ids=["text", "blanks"])
-def test_site_as_a_text_is_the_site(stream: Stream, tmp_path: Path, site: str) -> None:
-    run, first = run_from(stream, tmp_path, stream.state(BOOKMARK, site))
-    assert run.returncode == 0, run.stderr
-    assert first == date(2024, 1, 19)
-    assert run.states[-1] == stream.state(END)
-
-
-@each_stream
-@pytest.mark.parametrize("wrap", range(3))
-def test_state_in_the_wrapping_of_meltano_or_singer_is_unwrapped_and_that_is_said(
-    stream: Stream, tmp_path: Path, wrap: int
-) -> None:
-    inner = stream.state(BOOKMARK)
-    state, texts = [
-        ({"singer_state": inner}, ["inside `singer_state`"]),
-        ({"type": "STATE", "value": inner}, ["inside a STATE message"]),
-        (
-            {"singer_state": {"type": "STATE", "value": inner}},
-            ["inside `singer_state`", "inside a STATE message"],
-        ),
-    ][wrap]
-    run, first = run_from(stream, tmp_path, state)
-    assert run.returncode == 0, run.stderr
-    assert first == date(2024, 1, 19)
-    for text in texts:
+    assert run.states[-1] == REQUESTS.state(END)
+    for text in ("inside `singer_state`", "inside a STATE message"):
         assert len(lines_with(run, "INFO", text)) == 1
 
 
-@pytest.mark.parametrize(
-    "state",
-    [{}, {"bookmarks": {}}, {"singer_state": {}}, {"type": "STATE", "value": {}}],
-    ids=json.dumps,
-)
-def test_empty_state_starts_at_the_start(tmp_path: Path, state: Any) -> None:
-    run, first = run_from(REQUESTS, tmp_path, state)
+def test_empty_state_starts_at_the_start(tmp_path: Path) -> None:
+    run, first = run_from(REQUESTS, tmp_path, {"singer_state": {}})
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 1)
     assert "(no bookmark)" in run.stderr
@@ -153,47 +103,10 @@ def test_state_of_one_stream_leaves_the_other_at_its_start(stream: Stream, tmp_p
 # States that are not ours.
 
 
-def of_requests(entry: Any) -> dict[str, Any]:
-    return {"bookmarks": {"requests": entry}}
-
-
-REFUSED: dict[str, Any] = {
-    "completed": {"completed": {"singer_state": REQUESTS.state(BOOKMARK)}},
-    "stream at the top": {"requests": {"date": BOOKMARK}},
-    "another tap": {"bookmarks": {"orders": {"replication_key_value": BOOKMARK}}},
-    "date in place of the value": of_requests({"date": BOOKMARK}),
-    "date of a site": of_requests({"partitions": [{"context": {"siteId": 1}, "date": BOOKMARK}]}),
-    "no date": REQUESTS.state("yesterday"),
-    "number": REQUESTS.state(1704067200000),
-    "list": REQUESTS.state([BOOKMARK]),
-    "year 1": REQUESTS.state("0001-01-01T00:00:00+00:00"),
-    "year 1 with an offset": REQUESTS.state("0001-01-01T00:00:00+14:00"),
-    "year 9999 with an offset": REQUESTS.state("9999-12-31T23:59:59-12:00"),
-    "another key": REQUESTS.state(BOOKMARK, replication_key="requestId"),
-    "bookmarks in a list": {"bookmarks": []},
-    "bookmarks in a text": {"bookmarks": "none"},
-    "stream in a list": of_requests([]),
-    "stream in a text": of_requests(BOOKMARK),
-    "stream that is null": of_requests(None),
-    "partitions in an object": of_requests({"partitions": {"101": BOOKMARK}}),
-    "partition that is a number": of_requests({"partitions": [5]}),
-    "no context": of_requests({"partitions": [{"replication_key_value": BOOKMARK}]}),
-    "context of nothing": of_requests(
-        {"partitions": [{"context": {}, "replication_key_value": BOOKMARK}]}
-    ),
-    "context of another kind": of_requests(
-        {"partitions": [{"context": {"siteId": "main"}, "replication_key_value": BOOKMARK}]}
-    ),
-    "singer_state of no object": {"singer_state": BOOKMARK},
-    "STATE of another tap": {"type": "STATE", "value": {"bookmarks": {"users": {}}}},
-}
-
-
-@pytest.mark.parametrize("state", REFUSED.values(), ids=REFUSED)
 def test_state_that_is_not_ours_is_refused_in_one_sentence(
-    sandbox: Sandbox, tmp_path: Path, state: Any
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    run = run_tap(config_for(sandbox), tmp_path, state=state)
+    run = run_tap(config_for(sandbox), tmp_path, state=REQUESTS.state("yesterday"))
     assert run.returncode == 1
     *_, line = run.stderr.splitlines()
     assert "Traceback" not in run.stderr
@@ -204,16 +117,11 @@ def test_state_that_is_not_ours_is_refused_in_one_sentence(
 
 
 @each_stream
-@pytest.mark.parametrize("order", [1, -1], ids=["earlier first", "later first"])
-def test_earlier_bookmark_counts_if_a_site_has_two(
-    stream: Stream, tmp_path: Path, order: int
-) -> None:
-    state = stream.state(BOOKMARK)
-    partitions = state["bookmarks"][stream.name]["partitions"]
-    partitions += stream.state("2024-01-28T00:00:00Z", "101")["bookmarks"][stream.name][
-        "partitions"
-    ]
-    partitions[:] = partitions[::order]
+def test_earlier_bookmark_counts_if_a_site_has_two(stream: Stream, tmp_path: Path) -> None:
+    state = stream.state("2024-01-28T00:00:00Z", "101")
+    state["bookmarks"][stream.name]["partitions"] += stream.state(BOOKMARK)["bookmarks"][
+        stream.name
+    ]["partitions"]
     run, first = run_from(stream, tmp_path, state)
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 19)
@@ -260,50 +168,38 @@ def test_bookmarks_never_move_back(stream: Stream, tmp_path: Path) -> None:
     assert run.states
 
 
+OF_1970 = "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
 @each_stream
-@pytest.mark.parametrize(
-    "date_header",
-    ["Thu, 01 Jan 1970 00:00:00 GMT", "Sat, 01 Jan 0001 00:00:00 GMT", timedelta(days=-3650)],
-    ids=["1970", "year 1", "ten years ago"],
-)
 def test_server_whose_clock_is_behind_moves_no_bookmark_back(
-    stream: Stream, tmp_path: Path, date_header: str | timedelta
+    stream: Stream, tmp_path: Path
 ) -> None:
     state = stream.state(BOOKMARK)
-    with stream.sandbox([stream.record(1, NOON)], date_header=date_header) as sandbox:
+    with stream.sandbox([stream.record(1, NOON)], date_header=OF_1970) as sandbox:
         run = stream.run(sandbox, tmp_path, state)
     assert stream.keys(run.records) == [(101, 1)]
     assert run.states[-1] == state
 
 
 @each_stream
-@pytest.mark.parametrize(
-    "date_header",
-    ["Thu, 01 Jan 1970 00:00:00 GMT", "Sat, 01 Jan 0001 00:00:00 GMT"],
-    ids=["1970", "year 1"],
-)
 def test_first_run_of_a_server_whose_clock_is_behind_leaves_a_state_to_go_on_from(
-    stream: Stream, tmp_path: Path, date_header: str
+    stream: Stream, tmp_path: Path
 ) -> None:
-    with stream.sandbox([stream.record(1, NOON)], date_header=date_header) as sandbox:
+    with stream.sandbox([stream.record(1, NOON)], date_header=OF_1970) as sandbox:
         first = stream.run(sandbox, tmp_path)
         second = stream.run(sandbox, tmp_path, first.states[-1])
     for run in (first, second):
         assert run.returncode == 0, run.stderr
         assert stream.keys(run.records) == [(101, 1)]
+    assert stream.bookmark(second.states[-1]) == "2023-12-31T21:00:00.000+00:00"
 
 
-@each_stream
-@pytest.mark.parametrize(
-    "date_header", ["soon", "", "-1", "Thu, 01 Jan 1970 00:00:00 -0000"], ids=repr
-)
-def test_date_header_that_makes_no_sense_is_ignored(
-    stream: Stream, tmp_path: Path, date_header: str
-) -> None:
-    with stream.sandbox([stream.record(1, NOON)], date_header=date_header) as sandbox:
-        run = stream.run(sandbox, tmp_path)
+def test_date_header_that_makes_no_sense_is_ignored(tmp_path: Path) -> None:
+    with REQUESTS.sandbox([REQUESTS.record(1, NOON)], date_header="-1") as sandbox:
+        run = REQUESTS.run(sandbox, tmp_path)
     assert run.returncode == 0, run.stderr
-    assert stream.bookmark(run.states[-1]) == END
+    assert REQUESTS.bookmark(run.states[-1]) == END
 
 
 @each_stream

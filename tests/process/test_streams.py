@@ -17,7 +17,6 @@ from tap_calltouch.api.query import Journal
 from tap_calltouch.journal import JournalStream
 from tap_calltouch.streams import STREAMS
 from tap_calltouch.tap import TapCalltouch
-from tests.support.streams import CALLS, REQUESTS, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,22 +33,6 @@ def test_table_of_a_stream_fits_its_schema(stream: type[JournalStream]) -> None:
     assert list(fields)[:3] == [*found.primary_keys, found.replication_key]
     assert found.primary_keys[0] == "siteId"
     assert fields[found.replication_key]["format"] == "date-time"
-
-
-# A server that is not as it should be.
-
-
-@pytest.mark.parametrize("stream", [REQUESTS, CALLS], ids=lambda stream: stream.name)
-def test_server_of_1970_leaves_a_bookmark_that_the_next_run_takes(
-    stream: Stream, tmp_path: Path
-) -> None:
-    with stream.sandbox(date_header=datetime(1970, 1, 1, tzinfo=timezone.utc)) as sandbox:
-        first = stream.run(sandbox, tmp_path)
-        second = stream.run(sandbox, tmp_path, state=first.states[-1])
-        records = stream.records(sandbox)
-    assert first.returncode == second.returncode == 0, second.stderr
-    assert stream.bookmark(second.states[-1]) == "2023-12-31T21:00:00.000+00:00"
-    assert stream.keys(first.records) == stream.keys(second.records) == stream.keys(records)
 
 
 # A third journal.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -74,10 +76,25 @@ def test_token_of_a_wrong_type_is_not_shown(
     assert "secret-token" not in run.stderr
 
 
+FAILING = """
+from tap_calltouch.__main__ import main
+from tap_calltouch.api.client import Client
+def get(self, *_, **__):
+    raise RuntimeError(f"It met {self._token}")
+Client.get = get
+main()
+"""
+
+
 def test_unexpected_error_shows_a_traceback_without_the_token(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    config = config_for(sandbox, stream_maps={"requests": {"x": "no_such_function(subject)"}})
-    run = run_tap(config, tmp_path, environment={"TAP_CALLTOUCH_LOGLEVEL": "DEBUG"})
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config_for(sandbox)), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-c", FAILING, "--config", str(path)], capture_output=True, check=False
+    )
     assert run.returncode == 1
-    assert is_hidden(TOKEN, run.stderr.encode())
+    assert b"Traceback (most recent call last)" in run.stderr
+    assert b"RuntimeError: It met ***" in run.stderr
+    assert is_hidden(TOKEN, run.stdout + run.stderr)

@@ -98,29 +98,14 @@ def _in(seconds: int) -> str:
     return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), usegmt=True)
 
 
-# Texts of a used-up quota come with any status.
-QUOTA_ANSWERS = [
-    (200, "Исчерпан суточный лимит баллов API"),
-    (403, "Daily quota exceeded"),
-    (429, "API points are over"),
-    (500, "Квота исчерпана"),
-]
 ERROR_500 = json.dumps(
     {"errorCode": "500", "message": "При обработке вашего запроса произошла ошибка."}
 )
-INNER = json.dumps(
-    {"data": {"apiErrorData": {"errorCode": 10007, "errorMessage": "Внутренняя ошибка"}}}
-)
-INVALID = json.dumps(
-    {"data": {"validationErrorData": {"violations": [{"message": "Неверная дата"}]}}}
-)
-# Good for both journals.
-RECORD = '{"siteId":101,"requestId":1,"callId":1,"date":1704700000000,"timestamp":1704700000}'
 
 RECOVERS = [
     Case("reset before the answer", first_calls(2, "reset"), 0, "connection failed"),
     Case("reset in the body", first_call("reset_body"), 0, "connection failed"),
-    Case("time-out before the answer", first_call("stall"), 0, "within 1 seconds"),
+    Case("time-out before the answer", first_call("stall"), 0, r"within 1 second\."),
     Case("time-out in the body", first_call("stall_body"), 0, "the answer stalled"),
     Case("body cut short, length told", first_call("truncate", framing="length"), 0, ""),
     Case("body cut short, chunked", first_call("truncate", framing="chunked"), 0, ""),
@@ -158,6 +143,7 @@ RECOVERS = [
         "произошла ошибка",
     ),
 ]
+# One of each kind of end; what each answer means is in `test_answers`.
 ENDS = [
     Case(
         "connection refused",
@@ -192,60 +178,7 @@ ENDS = [
         max_calls=1,
         settings={"site_ids": [999]},
     ),
-    Case("400", every_call("status", status=400, body=INVALID), said="Неверная дата", max_calls=1),
-    Case(
-        "404",
-        every_call("status", status=404, body=message("no such thing")),
-        said="no such thing",
-        max_calls=1,
-    ),
-    Case(
-        "200 with a message",
-        second_week("body", body=message("not now").encode()),
-        said="not now",
-        written=1,
-    ),
-    Case(
-        "200 with an inner error",
-        second_week("body", body=INNER.encode()),
-        said="Внутренняя ошибка",
-        written=1,
-    ),
-    Case(
-        "200 with violations",
-        second_week("body", body=INVALID.encode()),
-        said="Неверная дата",
-        written=1,
-    ),
-    Case(
-        "200 with an error object, code 500",
-        second_week("body", body=ERROR_500.encode()),
-        said="произошла ошибка",
-        written=1,
-    ),
     Case("200 with HTML", second_week("html"), said="HTML page", written=1),
-    Case("200 with an empty body", second_week("body", body=b""), said="nothing", written=1),
-    Case("200 with null", second_week("body", body=b"null"), said="null", written=1),
-    Case("200 with a string", second_week("body", body=b'"done"'), said="a text", written=1),
-    Case("200 with cut JSON", second_week("cut_json"), said="cut short|broken JSON", written=1),
-    Case(
-        "200 with an item that is no object",
-        second_week("body", body=f"[{RECORD}, 5]".encode()),
-        said="an item of the array is not an object",
-        written=1,
-    ),
-    Case(
-        "200 with garbage in the middle",
-        second_week("body", body=f"[{RECORD},}}{{]".encode()),
-        said="not valid JSON|broken JSON",
-        written=1,
-    ),
-    Case(
-        "a record without a key",
-        second_week("body", body=b'[{"date":1,"timestamp":1}]'),
-        said="no usable `(requestId|callId)`",
-        written=1,
-    ),
     Case(
         "a record without a date",
         second_week(
@@ -280,13 +213,10 @@ ENDS = [
         sandbox={"points": 2},
         settings={"max_concurrent_requests": 1},
     ),
-    *(
-        Case(
-            f"points used up, {status}: {text}",
-            second_week("status", status=status, body=message(text)),
-            said=text,
-            written=1,
-        )
-        for status, text in QUOTA_ANSWERS
+    Case(
+        "points used up, said with another status",
+        second_week("status", status=500, body=message("Квота исчерпана")),
+        said="Квота исчерпана",
+        written=1,
     ),
 ]

@@ -616,6 +616,8 @@ def test_answer_arrived_by_the_earlier_clock(ahead: timedelta, *, is_the_servers
         {},
         {"Date": ""},
         {"Date": "soon"},
+        {"Date": "-1"},
+        {"Date": "Thu, 01 Jan 1970 00:00:00 -0000"},
         {"Date": "Mon, 01 Jan 2024 10:00:00"},
         {"Date": f"Mon, 01 Jan {10**20} 10:00:00 GMT"},
     ],

@@ -20,7 +20,7 @@ import pytest
 from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
 
 from tap_calltouch.output import messages
-from tap_calltouch.output.messages import BlockWriter, OutputError
+from tap_calltouch.output.messages import FINAL_WRITE_SECONDS, BlockWriter, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -354,8 +354,27 @@ def test_termination_does_not_wait_for_a_reader_that_never_reads(
     assert pipe.waiting()
 
 
-def test_the_process_ends_within_two_seconds_of_a_signal() -> None:
-    assert messages.FINAL_WRITE_SECONDS <= 1.7
+def test_the_process_ends_within_two_seconds_of_a_signal(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on whenever the writer waits for a target that is stuck."""
+    waits: list[float] = []
+
+    def wait(_: int) -> bool:
+        waits.append(0.1)
+        assert len(waits) < 100
+        return False
+
+    writer = BlockWriter()
+    writer.write_message(state(1))
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
+    monkeypatch.setattr(messages, "FINAL_WRITE_SECONDS", FINAL_WRITE_SECONDS)  # of the package
+    monkeypatch.setattr(messages, "time", SimpleNamespace(monotonic=lambda: sum(waits)))
+    monkeypatch.setattr(messages, "_is_writable", wait)
+    with pytest.raises(SystemExit, match="143"):
+        writer.terminate(signal.SIGTERM)
+    assert 0.5 < sum(waits) < 1.7  # the rest is for the process itself
+    assert pipe.waiting() == b""
 
 
 def test_termination_while_a_state_is_written_does_not_take_it_back(pipe: Pipe) -> None:

@@ -208,7 +208,10 @@ def test_wait_doubles_with_each_try_with_jitter(answer: requests.Response | None
         pytest.param("-5", id="negative"),
         pytest.param("soon", id="no number"),
         pytest.param("1.5", id="a fraction"),
+        pytest.param("NaN", id="NaN"),
         pytest.param("", id="empty"),
+        pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", id="1970"),
+        pytest.param("Fri, 01 Jan 0001 00:00:00 GMT", id="the year 1"),
         pytest.param("Mon, 01 Jan 2024 00:00:00 GMT", id="a date in the past"),
         pytest.param("Mon, 99 Jan 2024 00:00:00 GMT", id="no date"),
         pytest.param("Mon, 01 Jan 99999 00:00:00 GMT", id="beyond the calendar"),
@@ -216,7 +219,9 @@ def test_wait_doubles_with_each_try_with_jitter(answer: requests.Response | None
     ],
 )
 def test_retry_after_never_shortens_the_taps_own_wait(header: str) -> None:
-    assert 0.5 <= wait_seconds(1, response(header)) <= 1
+    for attempt, longest in enumerate([1, 2, 4, 8], start=1):
+        for _ in range(20):
+            assert longest / 2 <= wait_seconds(attempt, response(header)) <= longest, attempt
 
 
 @pytest.mark.parametrize(
@@ -224,8 +229,11 @@ def test_retry_after_never_shortens_the_taps_own_wait(header: str) -> None:
     [
         pytest.param("7", 7, id="seconds"),
         pytest.param(" 7 ", 7, id="blanks"),
+        pytest.param("017", 17, id="a zero before"),
         pytest.param("300", 300, id="the longest"),
+        pytest.param(" 301 ", 300, id="a second more"),
         pytest.param("86400", 300, id="a day"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 300, id="the last day"),
         pytest.param("9" * 30, 300, id="for ever"),
     ],
 )
