@@ -124,7 +124,6 @@ def test_what_is_no_array_is_an_error(body: str) -> None:
         arrays_of(body.encode(), 1 << 16)
 
 
-@pytest.mark.parametrize("size", [1, 7, 50, 1000])
 @pytest.mark.parametrize(
     "end",
     [
@@ -135,12 +134,11 @@ def test_what_is_no_array_is_an_error(body: str) -> None:
         pytest.param(",{]", id="half an item"),
     ],
 )
-def test_a_body_that_is_no_whole_array_is_an_error_in_blocks_of_any_size(
-    size: int, end: str
-) -> None:
+def test_a_body_that_is_no_whole_array_is_an_error_in_blocks_of_any_size(end: str) -> None:
     body = LAYOUTS["compact"][:-1] + end
-    with pytest.raises(BrokenAnswerError):
-        items_of(body.encode(), size)
+    for size in (1, 7, 50, 1000):
+        with pytest.raises(BrokenAnswerError):
+            items_of(body.encode(), size)
 
 
 NAMES = st.sampled_from(["siteId", "requestId", "},{", "", "Ж"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import os
 from decimal import Decimal
 from logging import INFO, WARNING
@@ -345,39 +344,38 @@ def test_a_mistake_stops_the_tap_before_it_does_anything() -> None:
 # What is allowed.
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"window_days": 1},
-        {"window_days": 90},
-        {"lookback_days": 0},
-        {"lookback_days": 365},
-        {"max_concurrent_requests": 1},
-        {"max_concurrent_requests": 5},
-        {"requests_per_second": 1},
-        {"requests_per_second": 5},
-        {"request_timeout": 1},
-        {"request_timeout": 86400},
-        {"start_date": "1900-01-01"},
-        {"site_ids": [1]},
-        {"site_ids": []},
-        {"end_date": "2024-01-31"},
-        {"end_date": "2024-01-31T00:00:01"},
-        {"end_date": "2024-01-31T01:00:00+03:00"},
-        {"start_date": "2024-01-31T10:00:00Z"},
-        {"start_date": "2099-01-01"},
-        {"timezone": "Asia/Yekaterinburg"},
-        {"timezone": "UTC"},
-        {"api_url": "http://127.0.0.1:8080/x"},
-        {"bind_to": "session"},
-        {"ani_value": "7999", "ani_filter_mode": "startwith"},
-        {"call_attribution": "0"},
-        {"unknown": "setting"},
-    ],
-    ids=json.dumps,
-)
-def test_a_value_at_its_limit_is_allowed(config: Config) -> None:
-    assert sentences(config) == []
+ALLOWED: list[Config] = [
+    {"window_days": 1},
+    {"window_days": 90},
+    {"lookback_days": 0},
+    {"lookback_days": 365},
+    {"max_concurrent_requests": 1},
+    {"max_concurrent_requests": 5},
+    {"requests_per_second": 1},
+    {"requests_per_second": 5},
+    {"request_timeout": 1},
+    {"request_timeout": 86400},
+    {"start_date": "1900-01-01"},
+    {"site_ids": [1]},
+    {"site_ids": []},
+    {"end_date": "2024-01-31"},
+    {"end_date": "2024-01-31T00:00:01"},
+    {"end_date": "2024-01-31T01:00:00+03:00"},
+    {"start_date": "2024-01-31T10:00:00Z"},
+    {"start_date": "2099-01-01"},
+    {"timezone": "Asia/Yekaterinburg"},
+    {"timezone": "UTC"},
+    {"api_url": "http://127.0.0.1:8080/x"},
+    {"bind_to": "session"},
+    {"ani_value": "7999", "ani_filter_mode": "startwith"},
+    {"call_attribution": "0"},
+    {"unknown": "setting"},
+]
+
+
+def test_a_value_at_its_limit_is_allowed() -> None:
+    for config in ALLOWED:
+        assert sentences(config) == [], config
 
 
 @pytest.mark.parametrize("name", ["stream_maps", "batch_config"])

@@ -81,12 +81,12 @@ MAPS: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, FLAT], ids=["", "flat"])
 @pytest.mark.parametrize("maps", MAPS.values(), ids=MAPS)
-def test_maps_give_what_the_sdk_gives(maps: Json, options: Json) -> None:
-    found = mapped(maps, RECORDS, **options)
-    assert found
-    assert found == mapped_by_the_sdk(maps, RECORDS, **options)
+def test_maps_give_what_the_sdk_gives(maps: Json) -> None:
+    for options in ({}, FLAT):
+        found = mapped(maps, RECORDS, **options)
+        assert found, options
+        assert found == mapped_by_the_sdk(maps, RECORDS, **options), options
 
 
 def test_cleaned_records_are_mapped_as_any() -> None:

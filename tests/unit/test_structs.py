@@ -301,17 +301,17 @@ ODD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
-def test_field_may_have_any_name(name: str) -> None:
-    shape = record({name: TEXT, "other": record({name: INTEGER})})
-    if not shape.is_typed:
-        assert set(name) & set('"\\\t\x00')  # only these are left to the lenient way
-        return
-    kind = struct_type(shape)
-    body = json.dumps({name: "x", "other": {name: 5}}, ensure_ascii=False).encode()
-    decoded = msgspec.json.decode(body, type=kind)
-    assert msgspec.to_builtins(decoded) == {name: "x", "other": {name: 5}}
-    assert json.loads(msgspec.json.encode(decoded)) == {name: "x", "other": {name: 5}}
+def test_field_may_have_any_name() -> None:
+    for name in ODD_NAMES:
+        shape = record({name: TEXT, "other": record({name: INTEGER})})
+        if not shape.is_typed:
+            assert set(name) & set('"\\\t\x00'), name  # only these are left to the lenient way
+            continue
+        expected = {name: "x", "other": {name: 5}}
+        body = json.dumps(expected, ensure_ascii=False).encode()
+        decoded = msgspec.json.decode(body, type=struct_type(shape))
+        assert msgspec.to_builtins(decoded) == expected, name
+        assert json.loads(msgspec.json.encode(decoded)) == expected, name
 
 
 @pytest.mark.parametrize(
