@@ -23,10 +23,13 @@ LEADS = """
     )
     SELECT lead.site_id::VARCHAR AS site, lead.created_on AS day,
            hour(lead.created_at_local) AS hour, lead_type AS type, lead.channel,
-           lead.source, lead.medium, utm_campaign AS campaign, city_name AS city, {manager}
+           lead.source, lead.medium, utm_campaign AS campaign, city_name AS city,
+           device_type AS device, subject AS form, array_to_string(tags, chr(10)) AS tags, {manager}
            is_target::INT AS target, is_unique_target::INT AS uniqueTarget,
            -- Whether it is the first lead of its person.
            (lead.lead_key = lead.person_key)::INT AS fresh,
+           -- How many days after it the first order of its person was made.
+           days_to_first_order AS toOrder,
            orders, revenue, visits, first_source AS first, last_source AS last,
            -- Whether the lead has the id of its ad, if it comes from where others have one.
            if(known, coalesce(yandex_direct_ad_id, google_ads_creative_id) IS NOT NULL, NULL)::INT
@@ -35,6 +38,10 @@ LEADS = """
            if(is_answered AND duration_seconds >= 0, duration_seconds, NULL) AS talk,
            {reached}
     FROM calltouch__leads AS lead
+    -- The key of a person is that of the first lead.
+    LEFT JOIN (
+        SELECT person_key, days_to_first_order FROM calltouch__people WHERE days_to_first_order >= 0
+    ) AS person ON person.person_key = lead.lead_key
     LEFT JOIN advertising ON advertising.source IS NOT DISTINCT FROM lead.source
         AND advertising.medium IS NOT DISTINCT FROM lead.medium
     {missed_calls}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,6 +79,7 @@ def render(
     )
 
 
+@cache
 def _language(name: str) -> dict[str, Any]:
     """Return all that the page needs to speak a language."""
     texts = read_texts(name)
@@ -96,6 +98,7 @@ def _read(name: str) -> str:
     return (FOLDER / "page" / name).read_text(encoding="utf-8")
 
 
+@cache
 def _library() -> str:
     """Return Vega-Embed and all below it, of the version that Altair's charts are for."""
     version = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]

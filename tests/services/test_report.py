@@ -23,20 +23,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import pytest
-from filelock import FileLock
 
 from demo.browser import open_browser
 from demo.report.page import FOLDER, LOCALES, language, read_texts, render
 from demo.tables import BY_MONTH, BY_SOURCE, show
 from demo.texts import read_texts as read_demo_texts
 from sandbox import Journal, Sandbox
-from tests.support.dbt import build
+from tests.support.dbt import run
 from tests.support.meltano_project import JSONL, ROOT, pipe, tap_config
+from tests.support.once import made_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Page
 
 
 Rows = list[tuple[Any, ...]]
@@ -45,6 +45,10 @@ FIRST, LAST = date(2024, 1, 1), date(2024, 3, 10)
 EVENING = datetime(2024, 3, 10, 20, 59, 59, tzinfo=timezone.utc)
 #: The end of the last day, in Moscow.
 MIDNIGHT = datetime(2024, 3, 10, 21, tzinfo=timezone.utc)
+DEVICE = """
+    CASE device_type WHEN 'desktop' THEN 'Desktop' WHEN 'mobile' THEN 'Phone'
+                     WHEN 'tablet' THEN 'Tablet' ELSE device_type END
+"""
 #: Costs of about the size that they have.
 COSTS = """
     UPDATE calltouch__campaigns SET cost = 7000 + hash(campaign) % 1000, clicks = 10
@@ -72,22 +76,15 @@ CHOICES = [
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tables of two journals; made once for all of pytest's workers."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    tables = folder / "tables"
-    with FileLock(folder / "report.lock"):
-        if not tables.exists():
-            files, new = folder / "report", folder / "new"
-            files.mkdir()
-            new.mkdir()
-            _load(files)
-            # Views name their database by the file, so the folder is renamed instead.
-            places = {"CALLTOUCH_JSONL": str(files), "CALLTOUCH_DUCKDB": str(new / "leads.duckdb")}
-            build(files, "--target", "duckdb", **places)
-            new.rename(tables)
-    return tables / "leads.duckdb"
+    """The tables of two journals."""
+
+    def make(folder: Path) -> None:
+        _load(folder)
+        # Views name their database by its file, which keeps its name when the folder gets another.
+        places = {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": str(folder / "leads.duckdb")}
+        run(folder, "--target", "duckdb", **places)
+
+    return made_once(tmp_path_factory, "tables", make) / "leads.duckdb"
 
 
 def _load(files: Path) -> None:
@@ -224,14 +221,31 @@ def read_report(page: Path) -> dict[str, Any]:
 
 def test_the_page_has_a_row_for_each_lead(database: Path, page: Path) -> None:
     names = ["site", "day", "hour", "type", "channel", "source", "medium", "campaign", "city"]
-    names += ["target", "uniqueTarget", "orders", "revenue", "ad", "missed", "wait", "talk"]
+    names += [
+        "device",
+        "form",
+        "tags",
+        "toOrder",
+        "target",
+        "uniqueTarget",
+        "orders",
+        "revenue",
+        "ad",
+        "missed",
+        "wait",
+        "talk",
+    ]
     shown = Counter(tuple(lead[name] for name in names) for lead in read_report(page)["leads"])
     assert shown == Counter(
         query(
             database,
             """
             SELECT site_id::VARCHAR, created_on::VARCHAR, hour(created_at + INTERVAL 3 HOUR),
-                   lead_type, channel, source, medium, utm_campaign, city_name, is_target::INT,
+                   lead_type, channel, source, medium, utm_campaign, city_name, device_type,
+                   subject, array_to_string(tags, chr(10)),
+                   (SELECT days_to_first_order FROM calltouch__people AS person
+                    WHERE person.person_key = lead_key AND days_to_first_order >= 0),
+                   is_target::INT,
                    is_unique_target::INT, orders, revenue::DOUBLE,
                    CASE WHEN medium = 'cpc' THEN
                        if(yandex_direct_ad_id > 0 OR google_ads_creative_id > 0, 1, 0)
@@ -314,6 +328,7 @@ def test_totals_and_tables_follow_the_filters(
             ("sources", "source || coalesce(' ' || medium, '')", "unknown"),
             ("campaigns", "utm_campaign", "no utm_campaign"),
             ("cities", "city_name", "unknown"),
+            ("devices", DEVICE, "unknown"),
         ):
             named = query(
                 database, f"SELECT {column}, {measures} {leads} AND {column} IS NOT NULL GROUP BY 1"
@@ -321,6 +336,54 @@ def test_totals_and_tables_follow_the_filters(
             (without,) = query(database, f"SELECT {measures} {leads} AND {column} IS NULL")
             ends = [(missing, *without)] if without[0] else []
             check_table(read_table(tab, table), named, [*ends, ("Total", *total)])
+
+
+@pytest.mark.parametrize("choice", CHOICES[1:3], ids=str)
+def test_forms_and_tags_follow_the_filters(
+    browser: Browser, database: Path, page: Path, choice: Choice
+) -> None:
+    """Of requests alone; and a lead with several tags counts for each, but once in the sums."""
+    measures = (
+        "count(*), count(*) FILTER (is_target), sum(orders)::INT, sum(revenue)::DOUBLE, "
+        "sum(orders) / count(*)"
+    )
+    leads = f"FROM calltouch__leads WHERE {where(choice)}"
+    by_tag = f"FROM (SELECT *, unnest(tags) AS tag {leads}) GROUP BY tag"
+    with opened(browser, page) as tab:
+        choose(tab, choice)
+        requests = f"{leads} AND lead_type = 'request'"
+        (total,) = query(database, f"SELECT {measures} {requests}")
+        named = query(database, f"SELECT subject, {measures} {requests} GROUP BY 1")
+        (nameless,) = [row for row in named if row[0] is None]
+        named.remove(nameless)
+        ends = [("no name", *nameless[1:]), ("Total", *total)]
+        check_table(read_table(tab, "forms"), named, ends)
+        (total,) = query(database, f"SELECT {measures} {leads} AND tags IS NOT NULL")
+        named = query(database, f"SELECT tag, {measures} {by_tag}")
+        assert sum(row[1] for row in named) > total[0]
+        *rows, last = read_table(tab, "tags")
+        assert last == ("Total", *(pytest.approx(value) for value in total))
+        check_table(rows, named, [])
+        name, count, *_ = rows[0]
+        tab.click(f"#tags button:has-text('{name}')")
+        assert tile(tab, "leads") == count
+        assert f"Tag: {name}" in tab.inner_text("#chips")
+
+
+def test_half_of_the_first_orders_come_within_days(
+    browser: Browser, database: Path, page: Path
+) -> None:
+    days = query(
+        database,
+        "SELECT days_to_first_order FROM calltouch__people WHERE days_to_first_order >= 0",
+    )
+    half = math.ceil(median(day for (day,) in days))
+    with opened(browser, page, address="#period=all") as tab:
+        shown = tab.inner_text("#total-conversion .detail >> nth=0")
+        assert shown == (
+            f"from lead to order; half of first orders within {half} "
+            f"{'day' if half == 1 else 'days'} of the first lead"
+        )
 
 
 def tile(tab: Page, name: str) -> float:
@@ -1056,13 +1119,9 @@ def test_the_page_is_readable(
         assert tab.eval_on_selector_all("body *:not(script, style), svg text", small) == []
         for selector in ("h1", "td", "th button", ".quiet", ".note", "summary", ".total .value"):
             assert contrast(tab, selector) >= 4.5, selector
-        for text in tab.locator("svg g[class*=mark-text] text").all():
-            assert contrast_of(text) >= 4.5
+        assert min(contrasts(tab, "svg g[class*=mark-text] text")) >= 4.5
         for shape in ("#days g[class*=mark-symbol] path", "#ads g[class*=mark-rect] path"):
-            for mark in {
-                mark.get_attribute("fill") or mark: mark for mark in tab.locator(shape).all()
-            }.values():
-                assert contrast_of(mark) >= 3
+            assert min(contrasts(tab, shape)) >= 3
 
 
 @pytest.mark.parametrize("width", [320, 390])
@@ -1135,33 +1194,40 @@ def test_print_has_everything_and_nothing_to_press(browser: Browser, page: Path)
 
 
 def contrast(tab: Page, selector: str) -> float:
-    return contrast_of(tab.locator(f"{selector}:visible").first)
+    return contrast_of(*tab.locator(f"{selector}:visible").first.evaluate(COLORS))
 
 
-def contrast_of(shape: Locator) -> float:
-    """Return the contrast of a text or shape with what it stands on, as WCAG defines it."""
-    script = """first => {
-        const style = getComputedStyle(first);
-        if (first.matches(".mark-text.role-mark text")) { // It stands on a cell of its chart.
-            const { first: from, last: to } = first.__data__.datum;
-            const cells = first.ownerSVGElement.querySelectorAll(".mark-rect.role-mark path");
-            const cell = [...cells].find(({ __data__: { datum: other } }) =>
-                other.first === from && other.last === to);
-            return [style.fill, getComputedStyle(cell).fill];
-        }
-        let ground = first;
-        const clear = "rgba(0, 0, 0, 0)";
-        while (getComputedStyle(ground).backgroundColor === clear) {
-            if (ground === document.documentElement) break;
-            ground = ground.parentElement;
-        }
-        const under = getComputedStyle(ground).backgroundColor;
-        const hollow = style.fill === "none" || style.fill === clear;
-        const paint = hollow ? style.stroke : style.fill;
-        const ink = first instanceof SVGElement ? paint : style.color;
-        return [ink, under === clear ? "rgb(255, 255, 255)" : under];
-    }"""
-    colors = shape.evaluate(script)
+def contrasts(tab: Page, selector: str) -> list[float]:
+    pairs = tab.eval_on_selector_all(selector, f"all => all.map({COLORS})")
+    return [contrast_of(*pair) for pair in pairs]
+
+
+#: The colours of a text or shape and of what it stands on.
+COLORS = """first => {
+    const style = getComputedStyle(first);
+    if (first.matches(".mark-text.role-mark text")) { // It stands on a cell of its chart.
+        const { first: from, last: to } = first.__data__.datum;
+        const cells = first.ownerSVGElement.querySelectorAll(".mark-rect.role-mark path");
+        const cell = [...cells].find(({ __data__: { datum: other } }) =>
+            other.first === from && other.last === to);
+        return [style.fill, getComputedStyle(cell).fill];
+    }
+    let ground = first;
+    const clear = "rgba(0, 0, 0, 0)";
+    while (getComputedStyle(ground).backgroundColor === clear) {
+        if (ground === document.documentElement) break;
+        ground = ground.parentElement;
+    }
+    const under = getComputedStyle(ground).backgroundColor;
+    const hollow = style.fill === "none" || style.fill === clear;
+    const paint = hollow ? style.stroke : style.fill;
+    const ink = first instanceof SVGElement ? paint : style.color;
+    return [ink, under === clear ? "rgb(255, 255, 255)" : under];
+}"""
+
+
+def contrast_of(*colors: str) -> float:
+    """Return the contrast of two colours as WCAG defines it."""
     first, second = sorted(luminance(*map(int, re.findall(r"\d+", color)[:3])) for color in colors)
     return (second + 0.05) / (first + 0.05)
 

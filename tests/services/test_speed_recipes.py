@@ -17,14 +17,13 @@ import yaml
 from psycopg.rows import dict_row
 
 from sandbox import Journal, Sandbox
-from tests.support.dbt import dbt
+from tests.support.dbt import run
 from tests.support.meltano_project import (
     BIN,
     JSONL,
     POSTGRES,
     ROOT,
     SCHEMA,
-    Project,
     expected,
     pipe,
     tap_config,
@@ -96,17 +95,14 @@ def test_fastest_settings_for_postgresql_load_all_and_update(
     sandbox: Sandbox,
     database: Database,
 ) -> None:
-    for_tap = settings(heading)
     options = {
         "sqlalchemy_url": database.get_uri(driver="psycopg"),
         "default_target_schema": "fast",
         **settings("PostgreSQL", 1),
     }
-    project = Project(tmp_path, sandbox, POSTGRES, options, end_date=END, site_ids=list(SITES))
-    project.tap["config"] |= for_tap
-    project.write()
+    tap = tap_config(sandbox, end_date=END, site_ids=list(SITES)) | settings(heading)
     for _ in range(2):
-        project.run()
+        pipe(tmp_path, POSTGRES, options, tap)
         with psycopg.connect(database.get_uri(), row_factory=dict_row) as connection:
             rows = connection.execute("select * from fast.requests").fetchall()
         assert {key_of(row): comparable(row) for row in rows} == {
@@ -226,13 +222,13 @@ def test_marts_are_equal_by_every_way(tmp_path: Path, database: Database) -> Non
     for schema in ("plain", "texts"):
         marts = f"marts_{schema}"
         options = ("--target", "postgres", "--vars", f"calltouch_schema: {schema}")
-        run_models(tmp_path, *options, CALLTOUCH_DBT_SCHEMA=marts, **database.variables())
+        run(tmp_path, *options, CALLTOUCH_DBT_SCHEMA=marts, **database.variables())
         with psycopg.connect(database.get_uri(), options=f"-c search_path={marts}") as connection:
             ways[schema] = {mart: read(connection, mart) for mart in MARTS}
     for folder in (files, batches):
         path = f"{folder}.duckdb"
         environment = {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": path}
-        run_models(tmp_path, "--target", "duckdb", **environment)
+        run(tmp_path, "--target", "duckdb", **environment)
         with duckdb.connect(path, read_only=True) as tables:
             ways[folder.name] = {mart: read(tables, mart) for mart in MARTS}
 
@@ -240,12 +236,6 @@ def test_marts_are_equal_by_every_way(tmp_path: Path, database: Database) -> Non
     assert first["calltouch__leads"].total() == len(journal.records()) + len(calls.records())
     for way in others:
         assert way == first
-
-
-def run_models(path: Path, *options: str, **environment: str) -> None:
-    """Have dbt make the tables, without testing them."""
-    result = dbt(path, "run", *options, **environment)
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 MARTS = [path.stem for path in (ROOT / "transform" / "models" / "marts").glob("*.sql")]

@@ -31,6 +31,7 @@ from tests.support.clickhouse import clickhouse
 from tests.support.dbt import build, dbt
 from tests.support.marts import Lead, day, instant, known, local, money, tags
 from tests.support.meltano_project import CLICKHOUSE, JSONL, POSTGRES, pipe, tap_config
+from tests.support.once import made_once
 from tests.support.pages import blocks
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ EXPORTS = dict(
         strict=True,
     )
 )
+#: What a form may put into the address of a page.
+FORM_FIELDS = ("email=form@example.com", "phone=79007776655")
 #: The names of what the journals spell in two ways.
 DEVICES: dict[str | None, str] = {"smartphone": "mobile", "phablet": "mobile"}
 CITIES: dict[str | None, str] = {"moscow": "Москва"}
@@ -137,7 +140,13 @@ def add_redials(requests: Journal, calls: CallJournal) -> None:
                 "callphase": "callconnected" if answered is None else "calldisconnected",
             }
         )
-    pattern = next(row for row in requests.records(101) if row["session"] and not row["orders"])
+    pattern = next(
+        row
+        for row in requests.records(101)
+        if row["session"] and row["mapVisits"] and not row["orders"]
+    )
+    page = f"https://{pattern['hostname']}/order"
+    typed = f"{page}?{'&'.join(FORM_FIELDS)}"
     texts = [
         (["доб. 12", "8-999-555-11-11"], " Mail@Yandex.ru "),
         ([], "mail@yandex.ru"),
@@ -159,6 +168,9 @@ def add_redials(requests: Journal, calls: CallJournal) -> None:
                     "phones": [{"phoneNumber": text, "phoneType": "OTHER"} for text in phones],
                     "contacts": [{"contactType": "EMAIL", "contactValue": address}],
                 },
+                "requestUrl": f"{page}#{FORM_FIELDS[1]}",
+                "session": pattern["session"] | {"url": typed, "ref": typed},
+                "mapVisits": [visit | {"url": typed} for visit in pattern["mapVisits"] or []],
             }
         )
 
@@ -201,7 +213,8 @@ def load_twice(path: Path, journals: Journals, loader: Loader, config: Config) -
         pipe(path, loader, config, settings)
 
 
-def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[Query]:
+def on_postgres(path: Path, journals: Journals, request: pytest.FixtureRequest) -> Iterator[Query]:
+    database: Database = request.getfixturevalue("database")
     config = {
         "sqlalchemy_url": database.get_uri(driver="psycopg2"),
         "default_target_schema": "tap_calltouch",
@@ -229,8 +242,12 @@ def on_postgres(path: Path, journals: Journals, database: Database) -> Iterator[
     subprocess.run(["bash", "-e", "-c", EXPORTS["psql"]], cwd=path, env=environment, check=True)
 
 
-def on_duckdb(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
-    environment = load_files(path, journals) | {"CALLTOUCH_COSTS": str(path / "costs.csv")}
+def on_duckdb(path: Path, _: Journals, request: pytest.FixtureRequest) -> Iterator[Query]:
+    environment = {
+        "CALLTOUCH_JSONL": str(request.getfixturevalue("files")),
+        "CALLTOUCH_DUCKDB": str(path / "calltouch.duckdb"),
+        "CALLTOUCH_COSTS": str(path / "costs.csv"),
+    }
     build(path, "--target", "duckdb", "--vars", json.dumps(VARS), **environment)
     with duckdb.connect(environment["CALLTOUCH_DUCKDB"], read_only=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
@@ -252,7 +269,7 @@ def check_descriptions(manifest: Path, database: duckdb.DuckDBPyConnection) -> N
             assert {column[0] for column in found} == node["columns"].keys(), node["name"]
 
 
-def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query]:
+def on_clickhouse(path: Path, journals: Journals, _: pytest.FixtureRequest) -> Iterator[Query]:
     for row in journals.requests.records():
         row["date"] -= row["date"] % 1000  # the target cuts instants to seconds
     with clickhouse(path / "clickhouse") as server:
@@ -286,26 +303,32 @@ def on_clickhouse(path: Path, journals: Journals, _: Database) -> Iterator[Query
 
 def check_freshness(path: Path, *options: str, **environment: str) -> None:
     """Have dbt look for the newest leads, where the newest call is old."""
+    # With the same variables, dbt need not parse the models again.
+    options = (*options, "--vars", json.dumps(VARS))
     result = dbt(path, "source", "freshness", *options, **environment)
     assert "PASS freshness of calltouch.requests" in result.stdout, result.stdout
     assert "ERROR STALE freshness of calltouch.calls" in result.stdout
 
 
-def load_files(path: Path, journals: Journals) -> dict[str, str]:
-    """Load the journals into files, and return what dbt needs to find them."""
-    folder = path / "files"
-    folder.mkdir()
-    config = {"destination_path": str(folder), "do_timestamp_file": False}
-    load_twice(path, journals, JSONL, config)
-    return {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": str(path / "calltouch.duckdb")}
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files into which the journals are loaded."""
+
+    def load(folder: Path) -> None:
+        config = {"destination_path": str(folder), "do_timestamp_file": False}
+        load_twice(folder, make_journals(), JSONL, config)
+
+    return made_once(tmp_path_factory, "files", load)
 
 
 @pytest.mark.parametrize("load", [on_postgres, on_duckdb, on_clickhouse])
 def test_dbt_makes_tables_of_what_was_loaded(
-    load: Callable[[Path, Journals, Database], Iterator[Query]], database: Database, tmp_path: Path
+    load: Callable[[Path, Journals, pytest.FixtureRequest], Iterator[Query]],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
     journals, costs = make_journals(), make_costs(tmp_path / "costs.csv")
-    for query in load(tmp_path, journals, database):
+    for query in load(tmp_path, journals, request):
 
         def check(model: str, columns: str, rows: Rows, query: Query = query) -> None:
             assert rows
@@ -327,14 +350,15 @@ def test_dbt_makes_tables_of_what_was_loaded(
     check_csv(tmp_path, leads)
 
 
-def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path) -> None:
+def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(
+    files: Path, tmp_path: Path
+) -> None:
     journals = make_journals()
-    environment = load_files(tmp_path, journals)
     for kind, journal in (("requests", journals.requests), ("calls", journals.calls)):
         folder, database = tmp_path / kind, tmp_path / f"{kind}.duckdb"
         folder.mkdir()
-        shutil.copy(tmp_path / "files" / f"{kind}.jsonl", folder)
-        environment |= {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": str(database)}
+        shutil.copy(files / f"{kind}.jsonl", folder)
+        environment = {"CALLTOUCH_JSONL": str(folder), "CALLTOUCH_DUCKDB": str(database)}
         options = ("--target", "duckdb", "--vars", f"calltouch_journals: [{kind}]")
         build(tmp_path, *options, **environment)
         with duckdb.connect(database) as connection:
@@ -357,9 +381,9 @@ def test_one_journal_alone_makes_tables_and_a_lost_lead_is_found(tmp_path: Path)
         assert "ERROR=3" in result.stdout, result.stdout
 
 
-def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> None:
+def test_marts_hold_only_what_was_loaded_and_may_be_shown(files: Path, tmp_path: Path) -> None:
     journals = make_journals()
-    environment = load_files(tmp_path, journals)
+    environment = {"CALLTOUCH_JSONL": str(files)}
     leads = marts.leads_of(*journals)
     people = len(marts.people_of(leads))
 
@@ -374,6 +398,7 @@ def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> Non
     with built(
         "anonymous", calltouch_personal_data=False, calltouch_new_since=since.isoformat()
     ) as database:
+        assert addresses_in(database) == set()
         shown = {
             "calltouch__leads": "phone, email, name, first_comment",
             "calltouch__people": "phone, email, name",
@@ -394,7 +419,7 @@ def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> Non
 
     folder = tmp_path / "hashed"
     folder.mkdir()
-    hash_and_leave_out(tmp_path / "files", folder)
+    hash_and_leave_out(files, folder)
     environment["CALLTOUCH_JSONL"] = str(folder)
     variables = {"metrica_days": 3, "orders_days": 2, "metrica_leads": "unique_target"}
     with built(
@@ -426,6 +451,24 @@ def test_marts_hold_only_what_was_loaded_and_may_be_shown(tmp_path: Path) -> Non
         counted = "select sum(request_orders) from calltouch__leads_by_day"
         found = database.execute(counted).fetchall()
         assert found == [(len(orders_in(journals.requests)),)]
+
+
+def addresses_in(database: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return which of the numbers and addresses of people stand in any text of a mart."""
+    secrets = [*FORM_FIELDS, "79995551111", "mail@yandex.ru"]
+    columns = database.execute(
+        "select table_name, column_name from information_schema.columns "
+        "where table_name like 'calltouch%' and data_type like 'VARCHAR%'"
+    ).fetchall()
+    assert len(columns) > 50
+    found = [
+        text
+        for table, column in columns
+        for (text,) in database.execute(
+            f'select distinct "{column}"::varchar from {table}'
+        ).fetchall()
+    ]
+    return {secret for secret in secrets for text in found if text and secret in text}
 
 
 def count_files(database: duckdb.DuckDBPyConnection, rows: Rows, name: str) -> None:
@@ -525,8 +568,9 @@ def check_calls(journal: CallJournal, check: Check) -> None:
         "stg_calltouch__calls",
         "site_id, call_id, created_at, created_at_local, duration_seconds, waiting_seconds, "
         "caller_number, manager, is_successful, is_unique, is_target, is_callback, visitor_id, "
-        "session_id, source, medium, utm_campaign, keywords, city, yandex_client_id, "
-        "google_client_id, yandex_direct_ad_id, google_ads_creative_id, callback_request_id",
+        "session_id, recording_url, source, medium, utm_campaign, keywords, city, "
+        "yandex_client_id, google_client_id, yandex_direct_ad_id, google_ads_creative_id, "
+        "callback_request_id",
         [
             (
                 row["siteId"],
@@ -543,6 +587,7 @@ def check_calls(journal: CallJournal, check: Check) -> None:
                 row["callbackCall"],
                 row["ctClientId"],
                 row["sessionId"],
+                recording_of(row),
                 known(row["source"]),
                 known(row["medium"]),
                 known(row["utmCampaign"]),
@@ -585,6 +630,12 @@ def check_calls(journal: CallJournal, check: Check) -> None:
             ),
         ),
     )
+
+
+def recording_of(call: Row) -> str:
+    """Return the address of a recording, as `docs/fields.md` has it and without a token."""
+    api = "https://api.calltouch.ru/calls-service/RestAPI"
+    return f"{api}/{call['siteId']}/calls-diary/calls/{call['callId']}/download"
 
 
 def check_parts(kind: str, journal: Records, check: Check) -> None:

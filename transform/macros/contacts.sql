@@ -36,3 +36,10 @@
 {% macro personal(expression) -%}
     {{ expression if var('calltouch_personal_data') else null_of(dbt.type_string()) }}
 {%- endmacro %}
+
+{#- An address of a page, in whose query string a form may have put what a visitor typed. -#}
+{% macro personal_url(url) -%}
+    {{ url if var('calltouch_personal_data') else adapter.dispatch('without_query', 'calltouch')(url) }}
+{%- endmacro %}
+{% macro default__without_query(url) %}split_part(split_part({{ url }}, '?', 1), '#', 1){% endmacro %}
+{% macro clickhouse__without_query(url) %}cutQueryStringAndFragment({{ url }}){% endmacro %}

@@ -1,7 +1,7 @@
 // What a person chose: a period, a language and values by which to filter. It stands in the
 // address, so that whoever gets the address sees the same.
 
-const FILTERS = ["site", "channel", "source", "medium", "campaign", "city", "manager"];
+const FILTERS = ["site", "channel", "source", "medium", "campaign", "city", "device", "form", "tag", "manager"];
 const PRESETS = ["30", "90", "all"];
 const FIRST_CHOICE = { language: document.documentElement.lang, preset: "90", filters: {} };
 
@@ -32,10 +32,11 @@ function period() {
 
 // Where a value is missing, the filter and the address have an empty text.
 const valueOf = (row, name) => row[name] ?? "";
+// A lead has one value for each name, but any number of tags.
+const has = (row, name, value) =>
+  name === "tag" ? row.tags.includes(value) : valueOf(row, name) === value;
 const passes = (row) =>
-  FILTERS.every(
-    (name) => choice.filters[name] === undefined || choice.filters[name] === valueOf(row, name),
-  );
+  FILTERS.every((name) => choice.filters[name] === undefined || has(row, name, choice.filters[name]));
 const within = (row, { from, to }) => row.day >= from && row.day <= to && passes(row);
 const chosenLeads = (chosen) => leads.filter((lead) => within(lead, chosen));
 

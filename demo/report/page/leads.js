@@ -26,6 +26,7 @@ for (const lead of leads) {
   lead.leads = 1;
   lead.calls = lead.type === "call" ? 1 : 0;
   lead.requests = 1 - lead.calls;
+  lead.tags = lead.tags?.split("\n") ?? [];
 }
 
 // A measure is absent from the rows that lack it: leads have no cost, and calls may have no orders.

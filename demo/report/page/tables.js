@@ -16,18 +16,25 @@ const COST_COLUMNS = [
   ["costPerOrder", (group) => group.cost / known(group, "orders"), "amount"],
   ["return", (group) => known(group, "revenue") / group.cost, "percent"],
 ];
+const withTag = (lead) => lead.tags.map((tag) => ({ ...lead, tag }));
 // The fields that make the rows of each table; a row has the name of the first, then the others.
+// Then its columns, and what the table counts of a lead, if that is not just the lead.
 const TABLES = {
   channels: [["channel"], COLUMNS],
   sources: [["source", "medium"], COLUMNS],
   campaigns: [["campaign"], COLUMNS],
   spending: [["campaign"], COST_COLUMNS],
   cities: [["city"], COLUMNS],
+  devices: [["device"], COLUMNS],
+  forms: [["form"], COLUMNS, (lead) => (lead.requests ? [lead] : [])],
+  tags: [["tag"], COLUMNS, withTag],
   sites: [["site"], COLUMNS],
   managers: [["manager"], COLUMNS],
 };
 const HAS_TABLE = {
   spending: () => costs.length > 0,
+  forms: () => leads.some((lead) => lead.form),
+  tags: () => leads.some((lead) => lead.tags.length),
   sites: () => firstDays.size > 2,
   managers: () => report.managers,
 };
@@ -40,15 +47,16 @@ const exact = (format) => (["shortMoney", "amount"].includes(format) ? "money" :
 
 function nameOf(field, value) {
   if (value === "") return texts[`no_${field}`];
-  if (field === "channel") return texts[`channel_${value}`] ?? value;
+  if (["channel", "device"].includes(field)) return texts[`${field}_${value}`] ?? value;
   return field === "site" ? (report.sites[value] ?? value) : value;
 }
 
 // All groups of a table in its order; those that have no name come last.
 function groupsOf(id) {
-  const [fields, columns] = TABLES[id];
+  const [fields, columns, counts] = TABLES[id];
   const chosen = period();
-  const rows = [...chosenLeads(chosen), ...chosenCosts(chosen)];
+  const all = [...chosenLeads(chosen), ...(counts ? [] : chosenCosts(chosen))];
+  const rows = counts ? all.flatMap(counts) : all;
   const sums = sumsBy(rows, (row) => JSON.stringify(fields.map((name) => row[name])));
   const measure = id === "spending" ? "cost" : "leads";
   const groups = [...sums.values()].filter((group) => group[`${measure}Of`]);
@@ -67,6 +75,15 @@ function groupsOf(id) {
   const compare = (a, b) =>
     (value ? Math.sign(number(a) - number(b)) || 0 : byName(a, b)) * (up ? 1 : -1);
   return groups.sort((a, b) => a.nameless - b.nameless || compare(a, b) || b.leads - a.leads);
+}
+
+// The sum of some rows of a table; a lead that is in several of them counts once.
+function sumOfRows(id, groups) {
+  const [[field], , counts] = TABLES[id];
+  if (!counts) return sumOf(groups);
+  const values = new Set(groups.map((group) => group.values[field]));
+  const isIn = (lead) => counts(lead).some((row) => values.has(valueOf(row, field)));
+  return sumOf(chosenLeads(period()).filter(isIn));
 }
 
 // A row: a button if it filters, a bar as long as its share of the leads of the longest.
@@ -138,7 +155,7 @@ function showTable(id) {
       element(id).querySelector("[aria-expanded]").focus();
     });
     const row = fold
-      ? tableRow(columns, sumOf(others), button)
+      ? tableRow(columns, sumOfRows(id, others), button)
       : node(
           "tr",
           { role: "row" },
@@ -163,7 +180,7 @@ function showTable(id) {
   table.replaceChildren(
     node("thead", { role: "rowgroup" }, node("tr", { role: "row" }, ...headings)),
     node("tbody", { role: "rowgroup" }, ...rows),
-    node("tfoot", { role: "rowgroup" }, tableRow(columns, sumOf(groups), total)),
+    node("tfoot", { role: "rowgroup" }, tableRow(columns, sumOfRows(id, groups), total)),
   );
   element(`${id}-save`).replaceChildren(saveButton(id, () => fileOf(id)));
 }

@@ -2,6 +2,13 @@
 
 const ofLeads = (now, measure) =>
   fill(texts.of_leads, { share: formats.share(shareOf(now, measure)) });
+const valuesOf = (rows, name) =>
+  rows.map((row) => row[name]).filter((value) => typeof value === "number");
+function orderNote(chosen) {
+  const days = valuesOf(chosenLeads(chosen), "toOrder");
+  const half = counted("to_order", Math.ceil(median(days)));
+  return days.length ? `${texts.conversion_note}; ${half}` : texts.conversion_note;
+}
 const perCost = (measure) => (now) => known(now, "cost") / known(now, measure);
 
 // Each tile: its value of the sums, its format and what it says below; then whether it changes by a
@@ -30,7 +37,7 @@ const TILES = {
     "ratio",
     1,
   ],
-  conversion: [conversion, "share", () => texts.conversion_note, "points", 1],
+  conversion: [conversion, "share", (now, days, chosen) => orderNote(chosen), "points", 1],
   revenue: [
     (now) => known(now, "revenue"),
     "shortMoney",
@@ -99,7 +106,7 @@ function tileOf(name, tile, now, before, chosen) {
     node(
       "dd",
       { class: "detail" },
-      absent ? (texts[`${name}_absent`] ?? texts.absent) : detail(now, chosen.days),
+      absent ? (texts[`${name}_absent`] ?? texts.absent) : detail(now, chosen.days, chosen),
     ),
   );
   if (before && !absent) made.append(changeOf(value, valueIn(before), tile, chosen.days));
@@ -142,8 +149,6 @@ const WAIT_LIMIT = 20;
 // What happens to calls: how long they wait and last, and whether who was missed got through.
 function showCalls(chosen) {
   const calls = chosenLeads(chosen).filter((lead) => lead.calls);
-  const numbers = (name) =>
-    calls.map((call) => call[name]).filter((value) => typeof value === "number");
   const answered = calls.filter((call) => call.missed === 0 && typeof call.wait === "number");
   const quick = answered.filter((call) => call.wait <= WAIT_LIMIT).length;
   const { reached, reachedOf } = sumOf(calls);
@@ -151,7 +156,7 @@ function showCalls(chosen) {
     [
       "reached",
       formats.share(reached / reachedOf),
-      counted("reached_after", median(numbers("minutes"))),
+      counted("reached_after", median(valuesOf(calls, "minutes"))),
     ],
     [
       "wait",
@@ -161,7 +166,7 @@ function showCalls(chosen) {
         seconds: WAIT_LIMIT,
       }),
     ],
-    ["talk", formats.duration(median(numbers("talk"))), texts.talk_note],
+    ["talk", formats.duration(median(valuesOf(calls, "talk"))), texts.talk_note],
   ];
   element("calls-figures").hidden = !calls.length;
   element("calls-figures").replaceChildren(

@@ -9,6 +9,7 @@
     'duration_seconds', 'waiting_seconds', 'dialled_number', 'browser', 'os', 'attribution',
     'session_on', 'page_url',
 ] -%}
+{%- set urls = ['entry_url', 'referrer', 'page_url', 'first_page'] -%}
 with leads as (
     select
         all_leads.*,
@@ -48,7 +49,7 @@ orders as (
 select
     {#- ClickHouse puts `leads.` into the names that `leads.*` shares with what is joined. #}
     {%- for column in columns %}
-    leads.{{ column }} as {{ column }},
+    {{ personal_url('leads.' ~ column) if column in urls else 'leads.' ~ column }} as {{ column }},
     {%- endfor %}
     {{ channel('leads.source', 'leads.medium', 'leads.utm_source', 'leads.utm_medium', 'leads.is_offline') }} as channel,
     {{ one_name('leads.city', var('calltouch_city_names')) }} as city_name,
@@ -78,7 +79,7 @@ select
         'last_source', 'last_medium',
         'last_non_direct_source', 'last_non_direct_medium', 'last_non_direct_campaign',
     ] %}
-    visits_of_leads.{{ column }} as {{ column }},
+    {{ personal_url('visits_of_leads.' ~ column) if column in urls else 'visits_of_leads.' ~ column }} as {{ column }},
     {%- endfor %}
     loaded.has_orders_loaded as has_orders_loaded,
     case when loaded.has_orders_loaded then coalesce(orders.orders, 0) end as orders,
