@@ -78,15 +78,24 @@ def _look_after(child: int, waited_for: set[signal.Signals]) -> int:
             if came.si_code <= 0:  # sent to this process; a terminal sends it to both
                 os.kill(child, signal.SIGINT)
     deadline = time.monotonic() + GRACE_SECONDS
-    while left := descendants(os.getpid()):
+    # Not until none is found: one whose parent ends while they are looked for may be missed.
+    while _has_children():
         signum = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
-        for process in left:
+        for process in descendants(os.getpid()):
             with suppress(ProcessLookupError):
                 os.kill(process, signum)
         time.sleep(0.1)
         _reap()
     code = ended[child]
     return code if code >= 0 else 128 - code
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _reap() -> dict[int, int]:
