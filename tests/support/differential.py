@@ -194,8 +194,13 @@ class Taps:
         with tempfile.TemporaryDirectory() as folder:
             if case.batch_size:
                 config["batch_config"] = batch_config(Path(folder), case.batch_size)
-            with patch.object(TapCalltouch, "cli", sync):
-                return self._run(main)
+
+            def run() -> None:
+                # To look at `cli` is to set up the log, so that is to be undone, too.
+                with patch.object(TapCalltouch, "cli", sync):
+                    main()
+
+            return self._run(run)
 
     def _run(self, run: Callable[[], None]) -> Outcome:
         """Run a tap, and undo what it sets: it adds a handler to the log, and some for signals."""
