@@ -14,7 +14,7 @@ help:
 	@echo "make demo      load a year of leads from a local API, and show them"
 	@echo "make leads     load your own leads, and make a page of them"
 	@echo "make test      run all tests"
-	@echo "make unit      run those that need no service, in less than a minute"
+	@echo "make unit      run those that need no service"
 	@echo "make services  run the others"
 	@echo "make coverage  run as unit does, and demand that each line of the package is run"
 	@echo "make test-long run all tests, those that draw at random with their full numbers"
