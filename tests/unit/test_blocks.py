@@ -189,3 +189,10 @@ def test_break_of_an_array_is_found(text: str, expected: Break | None) -> None:
 
 def test_break_counts_bytes_that_are_no_utf_8_as_they_are() -> None:
     assert find_break(b'["\xff\xd0\x96"; "and something long"]') == Break(1, 5, is_end=False)
+
+
+def test_what_follows_a_break_is_not_read() -> None:
+    body = io.BytesIO(b'[{"a": 1}, oops' + b" " * 100_000)
+    with pytest.raises(BrokenAnswerError):
+        [*find_blocks(body, count_items, 100)]
+    assert body.tell() <= 200
