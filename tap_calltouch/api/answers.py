@@ -15,7 +15,7 @@ import msgspec
 from requests.utils import DEFAULT_ACCEPT_ENCODING
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_calltouch.api.blocks import Block, BrokenAnswerError, find_blocks
+from tap_calltouch.api.blocks import Block, Blocks, BrokenAnswerError, find_blocks
 from tap_calltouch.api.bodies import find_opening, recode, write_body
 from tap_calltouch.api.errors import HeavyAnswerError, answer_error, labelled, parse, quote_message
 from tap_calltouch.lenient import decode_leniently
@@ -75,7 +75,7 @@ class Answer:
     """
 
     body: IO[bytes]
-    blocks: list[Block]
+    blocks: Blocks
     received: datetime
     ids: list[bytes] = field(default_factory=list)
     page_total: int | None = None
@@ -85,7 +85,7 @@ class Answer:
     @property
     def count(self) -> int:
         """How many records it holds."""
-        return sum(block.count for block in self.blocks)
+        return sum(block.items for block in self.blocks)
 
     def arrays(self) -> Iterator[bytes]:
         """Yield the records as JSON arrays, a block at a time."""
@@ -105,7 +105,7 @@ class Answer:
             for block, array in zip(other.blocks, other.arrays(), strict=True):
                 write_body(self.body, array[1:-1])
                 size = len(array) - 2
-                self.blocks.append(Block(position, position + size, block.count))
+                self.blocks.append(Block(position, position + size, block.items))
                 position += size
         self.ids += other.ids
         self.received = min(self.received, other.received)
@@ -205,7 +205,7 @@ def _check(response: requests.Response, body: IO[bytes], id_name: str) -> Answer
         return len(found)
 
     try:
-        blocks = [*find_blocks(body, count)]
+        blocks = Blocks(find_blocks(body, count))
     except BrokenAnswerError as error:
         msg = f"{error}."
         raise HeavyAnswerError(msg) from None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import IO
 
 BLOCK_SIZE = 1 << 16  # fits a processor's cache; a larger block takes longer
@@ -24,19 +26,35 @@ class BrokenAnswerError(ValueError):
     """The answer is not a JSON array."""
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Items of an array that follow one another in a body.
 
     Attributes:
         start: Position of the first item.
         end: Position behind the last one.
-        count: How many items there are, at least one.
+        items: How many there are, at least one.
     """
 
     start: int
     end: int
-    count: int
+    items: int
+
+
+class Blocks:
+    """Blocks in a few bytes each, since a large answer has thousands of them."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        """Take blocks in their order."""
+        self._numbers = array("Q", chain.from_iterable(blocks))
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield one block after the other."""
+        numbers = iter(self._numbers)
+        return map(Block, numbers, numbers, numbers)
+
+    def append(self, block: Block) -> None:
+        """Add a block."""
+        self._numbers.extend(block)
 
 
 def find_blocks(
@@ -101,9 +119,9 @@ class Break:
     is_end: bool
 
 
-def find_break(array: bytes) -> Break | None:
+def find_break(block: bytes) -> Break | None:
     """Return where a text stops to be a JSON array; None if it does not, or nests too deeply."""
-    text = array.decode("utf-8", "surrogateescape")
+    text = block.decode("utf-8", "surrogateescape")
     item, position = 1, 1
     if text.startswith("]", _skip(text, position)):
         return None

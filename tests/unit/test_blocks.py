@@ -68,7 +68,7 @@ def test_blocks_of_any_size_hold_exactly_the_items_of_the_array(layout: str) -> 
 def test_each_block_knows_how_many_items_it_has(layout: str) -> None:
     body = LAYOUTS[layout].encode()
     for size in BLOCK_SIZES:
-        counts = [block.count for block in find_blocks(io.BytesIO(body), count_items, size)]
+        counts = [block.items for block in find_blocks(io.BytesIO(body), count_items, size)]
         expected = [len(json.loads(array)) for array in arrays_of(body, size)]
         assert counts == expected, f"blocks of {size} bytes"
         assert min(counts) > 0
