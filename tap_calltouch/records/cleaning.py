@@ -73,13 +73,16 @@ class Cleaner:
         """
         if value is None:
             return None
-        value = _without(value, shape.deselected)
+        if shape.deselected:
+            value = _without(value, shape.deselected)
         try:
+            if _is_nested(value, shape):
+                return self._fit_nested(value, shape, path)
             cleaned = self._fit(value, shape, path)
         except (KeyError, OverflowError, RecursionError, ValueError):
             self._changes["removed", path] += 1
             return None
-        if not (_is_nested(value, shape) or _is_same(value, cleaned, shape)):
+        if not _is_same(value, cleaned, shape):
             is_damaged = shape.kind in _CONVERSIONS and _is_unstorable(value)
             self._changes["replaced" if is_damaged else "converted", path] += 1
         return cleaned
@@ -110,13 +113,13 @@ class Cleaner:
         return record
 
     def _fit(self, value: Any, shape: Shape, path: str) -> Any:
-        """Fit a value to a shape; raise an error if nothing of it can be kept."""
+        """Fit a value that is not nested; raise an error if nothing of it can be kept."""
         if shape.kind == "instant":
             return format_epoch_ms(_to_integer(value) * self._factor)
-        if _is_nested(value, shape):
-            return self._fit_nested(value, shape, path)
-        if shape.kind in _CONVERSIONS or shape.is_open:
-            return _CONVERSIONS.get(shape.kind, _to_anything)(value)
+        if shape.kind in _CONVERSIONS:
+            return _CONVERSIONS[shape.kind](value)
+        if shape.is_open:
+            return _to_anything(value)
         return self._read_nested(value, shape, path)
 
     def _read_nested(self, value: Any, shape: Shape, path: str) -> Any:
@@ -128,7 +131,9 @@ class Cleaner:
             return None
         if shape.kind == "object":
             raise ValueError
-        item = self._fit(value, shape.items or ANY, f"{path}[]")
+        inner, path = shape.items or ANY, f"{path}[]"
+        fit = self._fit_nested if _is_nested(value, inner) else self._fit
+        item = fit(value, inner, path)
         return None if item is None else [item]
 
     def _fit_nested(self, value: Any, shape: Shape, path: str) -> Any:
