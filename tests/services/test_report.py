@@ -919,6 +919,37 @@ def test_changes_are_those_since_the_period_before(
         assert tab.locator(".change").count() == 0
 
 
+def test_changes_are_also_those_since_the_same_weekdays_a_year_ago(
+    browser: Browser, database: Path, changed: Callable[..., Path]
+) -> None:
+    page = changed(
+        "UPDATE calltouch__leads SET created_on = created_on - 329 WHERE created_on < '2024-02-10'"
+    )
+
+    def leads(first: date) -> int:
+        chosen = where(Choice("", first, first + timedelta(days=6)))
+        ((found,),) = query(database, f"SELECT count(*) FROM calltouch__leads WHERE {chosen}")
+        return int(found)
+
+    with opened(browser, page) as tab:
+        choose(tab, Choice("", date(2024, 2, 20), date(2024, 2, 26)))
+        now = leads(date(2024, 2, 20))
+        # Those of the 16th of January are said to be of the 21st of February 2023, a Tuesday, too.
+        for place, (first, since) in enumerate(
+            [
+                (date(2024, 2, 13), "vs the 7\xa0days before"),
+                (date(2024, 1, 16), "vs the same days a year ago"),
+            ]
+        ):
+            change = round(100 * (now / leads(first) - 1))
+            sign = "▲" if change > 0 else "▼" if change else "="
+            shown = tab.locator("#total-leads .change").nth(place).inner_text()
+            assert shown == f"{sign} {abs(change)}% {since}"
+        # The days of a year ago are not all there.
+        choose(tab, Choice("", date(2024, 1, 5), LAST))
+        assert "a year ago" not in tab.inner_text("#totals")
+
+
 def test_there_is_no_change_from_nothing(browser: Browser, changed: Callable[..., Path]) -> None:
     page = changed(
         "UPDATE calltouch__leads SET orders = 0, revenue = 0 WHERE created_on < '2024-02-10'"

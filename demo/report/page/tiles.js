@@ -79,8 +79,8 @@ const COST_TILES = {
   ],
 };
 
-// How a number changed since the period before; nothing if that has none to compare with.
-function changeOf(value, past, [, , , kind, better], days) {
+// How a number changed since earlier days; nothing if those have none to compare with.
+function changeOf(value, past, [, , , kind, better], since) {
   const difference = kind === "points" ? value - past : value / past - 1;
   if (!Number.isFinite(difference)) return "";
   const rounded = Math.round(difference * (kind === "points" ? 1000 : 100));
@@ -91,10 +91,10 @@ function changeOf(value, past, [, , , kind, better], days) {
   const judged = Math.sign(rounded) * better;
   const sign = rounded ? (rounded > 0 ? "▲" : "▼") : "=";
   const arrow = node("span", { class: ["bad", "", "good"][judged + 1] }, sign);
-  return node("dd", { class: "detail change" }, arrow, ` ${text} ${counted("prior", days)}`);
+  return node("dd", { class: "detail change" }, arrow, ` ${text} ${since}`);
 }
 
-function tileOf(name, tile, now, before, chosen) {
+function tileOf(name, tile, now, earlier, chosen) {
   const [valueIn, format, detail] = tile;
   const value = valueIn(now);
   const absent = !Number.isFinite(value);
@@ -109,7 +109,8 @@ function tileOf(name, tile, now, before, chosen) {
       absent ? (texts[`${name}_absent`] ?? texts.absent) : detail(now, chosen.days, chosen),
     ),
   );
-  if (before && !absent) made.append(changeOf(value, valueIn(before), tile, chosen.days));
+  if (absent) return made;
+  for (const [past, since] of earlier) made.append(changeOf(value, valueIn(past), tile, since));
   return made;
 }
 
@@ -123,14 +124,21 @@ function sumOfCosts(chosen) {
   ]);
 }
 
+const YEAR_DAYS = 364; // the same weekdays
+
+// The periods to compare with, as long as the chosen one and whole, each with its name.
+function earlierThan({ first, from, to, days }) {
+  const back = (number) => ({ from: from - number * DAY, to: to - number * DAY });
+  const spans = [[back(days), counted("prior", days)]];
+  if (days < YEAR_DAYS) spans.push([back(YEAR_DAYS), texts.year_ago]);
+  return spans.filter(([span]) => span.from >= first);
+}
+
 function showTiles(chosen) {
-  const { first, from, days } = chosen;
-  const start = from - days * DAY;
-  // The period before is as long and must be whole.
-  const earlier = start >= first ? { from: start, to: from - DAY } : null;
   const show = (tiles, sum) => {
-    const [now, before] = [sum(chosen), earlier && sum(earlier)];
-    return Object.entries(tiles).map(([name, tile]) => tileOf(name, tile, now, before, chosen));
+    const now = sum(chosen);
+    const earlier = earlierThan(chosen).map(([span, since]) => [sum(span), since]);
+    return Object.entries(tiles).map(([name, tile]) => tileOf(name, tile, now, earlier, chosen));
   };
   const sum = (span) => sumOf(chosenLeads(span));
   element("totals").replaceChildren(
