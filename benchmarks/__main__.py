@@ -83,7 +83,6 @@ def main() -> None:
     before = os.getloadavg()
     lines: list[Line] = []
     took: dict[str, float] = {}
-    failure: FailedRunError | None = None
     try:
         with serve() as taps:
             for name in arguments.groups or GROUPS:
@@ -92,7 +91,14 @@ def main() -> None:
                 took[name] = round(time.perf_counter() - began, 1)
                 print(f"{name}: {took[name]} s", file=sys.stderr)
     except FailedRunError as error:
-        failure = error  # after what was measured before
+        sys.exit(f"{error}")
+    finally:  # whatever failed, what was measured before is worth the time
+        _report(lines, took, before, quick=arguments.quick)
+
+
+def _report(
+    lines: list[Line], took: dict[str, float], before: tuple[float, ...], *, quick: bool
+) -> None:
     show(lines)
     load = ", ".join(f"{value:.1f}" for value in (*before, *os.getloadavg()))
     print(NOTES)
@@ -100,7 +106,7 @@ def main() -> None:
     print(f"Load average before and after, over 1, 5 and 15 minutes: {load}.")
     RESULTS.mkdir(exist_ok=True)
     result = {
-        "quick": arguments.quick,
+        "quick": quick,
         "interpreter": interpreter(),
         "load": load,
         "processors": os.cpu_count(),
@@ -109,8 +115,6 @@ def main() -> None:
     }
     path = RESULTS / "results.json"
     path.write_text(json.dumps(result, indent=2), encoding="utf-8")
-    if failure:
-        sys.exit(f"{failure}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def dbt(path: Path, *arguments: str, **environment: str) -> subprocess.Completed
     """
     folders = ("--project-dir", "transform", "--profiles-dir", "transform")
     places = {"DBT_TARGET_PATH": f"{path}", "DBT_LOG_PATH": f"{path}"}
+    path.mkdir(exist_ok=True)
     output = path / "dbt.txt"
     run = {
         "arguments": [*WITHOUT_LOGS, *arguments, *folders],
