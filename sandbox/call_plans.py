@@ -100,7 +100,7 @@ def _calls_of(rand: random.Random, second: int, caller: Caller) -> list[Plan]:
 
 def _duration(rand: random.Random, second: int) -> int:
     """Return the seconds of a call: none if it is missed, which one in eight is, most at night."""
-    if rand.random() < (0.07 if 9 <= second // 3600 < 21 else 0.35):
+    if rand.random() < (0.08 if 9 <= second // 3600 < 21 else 0.38):
         return 0
     chance = rand.random()
     if chance < 0.02:

@@ -74,7 +74,7 @@ _CALL_FILTERS = {
     "unique_calls_only": _Filter("uniqueOnly", "Unique calls", "unique calls"),
     "target_calls_only": _Filter("targetOnly", "Target calls", "target calls"),
     "unique_target_calls_only": _Filter(
-        "uniqTargetOnly", "Unique target calls", "unique target calls"
+        "uniqTargetOnly", "Unique-target calls", "unique-target calls"
     ),
     "callback_calls_only": _Filter("callbackOnly", "Callbacks", "callbacks"),
 }

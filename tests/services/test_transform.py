@@ -143,7 +143,7 @@ def add_redials(requests: Journal, calls: CallJournal) -> None:
     pattern = next(
         row
         for row in requests.records(101)
-        if row["session"] and row["mapVisits"] and not row["orders"]
+        if row.get("hostname") and row["mapVisits"] and not row["orders"]
     )
     page = f"https://{pattern['hostname']}/order"
     typed = f"{page}?{'&'.join(FORM_FIELDS)}"
@@ -511,9 +511,9 @@ def hashed(text: str, normal: Callable[[str], str | None]) -> str:
 def check_requests(journal: Journal, check: Check) -> None:
     check(
         "stg_calltouch__requests",
-        "site_id, request_id, created_at, created_at_local, subject, visitor_id, session_id, "
-        "session_date_text, session_at_local, source, medium, utm_campaign, keywords, city, "
-        "yandex_direct_ad_id, google_ads_creative_id",
+        "site_id, request_id, created_at, created_at_local, subject, hostname, visitor_id, "
+        "session_id, session_date_text, session_at_local, source, medium, utm_campaign, keywords, "
+        "city, yandex_direct_ad_id, google_ads_creative_id",
         [
             (
                 row["siteId"],
@@ -521,6 +521,7 @@ def check_requests(journal: Journal, check: Check) -> None:
                 instant(row["date"]),
                 local(row["dateStr"]),
                 known(row["subject"]),
+                row.get("hostname"),
                 row["ctClientId"],
                 (session := row["session"] or {}).get("sessionId"),
                 session.get("sessionDate"),
@@ -669,6 +670,9 @@ def check_parts(kind: str, journal: Records, check: Check) -> None:
 
 
 def check_leads(leads: list[Lead], check: Check) -> None:
+    # Leads for which a flag that is derived from the others would be wrong.
+    told = [lead for lead in leads if lead.target and lead.unique_target and not lead.unique]
+    assert {lead.kind for lead in told} == {"call", "request"}
     keys = {lead.key: person[0].key for person in marts.people_of(leads) for lead in person}
     check(
         "calltouch__leads",
