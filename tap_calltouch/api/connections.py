@@ -30,7 +30,7 @@ def sending_error(error: Exception, settings: Settings) -> Exception:
     kind: type[Exception] = FatalAPIError
     if isinstance(error, requests.ReadTimeout):
         kind = HeavyAnswerError
-        msg = f"the API did not answer within {_timeout(settings)}."
+        msg = f"the API did not answer within {settings.request_timeout} s."
     elif _TUNNEL in reason:
         answer = reason.partition(_TUNNEL)[2]
         msg = f"{name_proxy(settings)} answered {answer}. Check `HTTPS_PROXY`."
@@ -62,7 +62,9 @@ def receiving_error(error: requests.RequestException, settings: Settings) -> Exc
     """Build the exception for an answer that did not arrive whole."""
     cause = error.args[0] if error.args else error
     if isinstance(cause, ReadTimeoutError):
-        msg = f"the answer stalled: less than 1 KB a second arrived for {_timeout(settings)}."
+        msg = (
+            f"the answer stalled: less than 1 KB a second arrived for {settings.request_timeout} s."
+        )
         return HeavyAnswerError(msg)
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return RetriableAPIError("the answer cannot be unpacked as its header says.")
@@ -74,11 +76,6 @@ def name_proxy(settings: Settings) -> str:
     proxy = select_proxy(settings.api_url, get_environ_proxies(settings.api_url)) or ""
     parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
     return f"the proxy {parts.netloc.rpartition('@')[2]}".rstrip()
-
-
-def _timeout(settings: Settings) -> str:
-    seconds = settings.request_timeout
-    return f"{seconds} second{'s' * (seconds != 1)}"
 
 
 def _reason(error: Exception, settings: Settings) -> str:

@@ -63,7 +63,7 @@ def plan_extent(
     start, reason = settings.start, "no bookmark" if is_incremental else "full table"
     if is_incremental and bookmark:
         days = settings.lookback_days
-        reason = f"bookmark {format_instant(bookmark)}, look-back {days} day{'s' * (days != 1)}"
+        reason = f"bookmark {format_instant(bookmark)}, `lookback_days` {days}"
         # A clock that was fast may have written a bookmark that lies ahead.
         day = midnight_of(min(bookmark, now), settings.zone) - timedelta(days=days)
         start = max(start, to_instant(day, settings.zone))

@@ -62,9 +62,9 @@ def client_of(url: str) -> Client:
 @pytest.mark.parametrize(
     ("start", "drop", "said"),
     [
-        pytest.param(b"HTTP/1.1 200 OK\r\n", b"X", "did not answer within 1 second", id="header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"X", "did not answer within 1 s", id="header"),
         pytest.param(
-            b"", b"HTTP/1.1 100 Continue\r\n\r\n", "did not answer within 1 second", id="continue"
+            b"", b"HTTP/1.1 100 Continue\r\n\r\n", "did not answer within 1 s", id="continue"
         ),
         pytest.param(CHUNKED, b"1\r\n \r\n", "less than 1 KB a second", id="body"),
         pytest.param(CHUNKED, b"0", "less than 1 KB a second", id="size of a chunk"),

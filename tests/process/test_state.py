@@ -55,7 +55,7 @@ def test_bookmark_of_any_form_is_understood(stream: Stream, tmp_path: Path, book
     run, first = run_from(stream, tmp_path, stream.state(bookmark))
     assert run.returncode == 0, run.stderr
     assert first == date(2024, 1, 19)
-    assert f"bookmark {BOOKMARK}, look-back 2 days" in run.stderr
+    assert f"bookmark {BOOKMARK}, `lookback_days` 2" in run.stderr
     assert stream.bookmark(run.states[-1]) == END
 
 

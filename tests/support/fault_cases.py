@@ -105,7 +105,7 @@ ERROR_500 = json.dumps(
 RECOVERS = [
     Case("reset before the answer", first_calls(2, "reset"), 0, "connection failed"),
     Case("reset in the body", first_call("reset_body"), 0, "connection failed"),
-    Case("time-out before the answer", first_call("stall"), 0, r"within 1 second\."),
+    Case("time-out before the answer", first_call("stall"), 0, r"within 1 s\."),
     Case("time-out in the body", first_call("stall_body"), 0, "the answer stalled"),
     Case("body cut short, length told", first_call("truncate", framing="length"), 0, ""),
     Case("body cut short, chunked", first_call("truncate", framing="chunked"), 0, ""),

@@ -231,7 +231,7 @@ def test_full_table_starts_at_the_start_whatever_the_bookmark_says() -> None:
         pytest.param({}, "no bookmark", id="first run"),
         pytest.param(
             {"bookmark": "2024-02-20T12:00", "lookback_days": 3},
-            "bookmark 2024-02-20T12:00:00.000+00:00, look-back 3 days",
+            "bookmark 2024-02-20T12:00:00.000+00:00, `lookback_days` 3",
             id="bookmark",
         ),
         pytest.param({"is_incremental": False}, "full table", id="full table"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from jsonschema import Draft202012Validator
 from sandbox import CallJournal, Journal
 from tap_calltouch.instants import format_epoch_ms
 from tap_calltouch.records import decoding
-from tap_calltouch.records.cleaning import UnusableRecordError
+from tap_calltouch.records.cleaning import Cleaner, UnusableRecordError
 from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
-from tap_calltouch.records.structs import shape_of, struct_type
+from tap_calltouch.records.structs import ANY, Shape, shape_of, struct_type
 from tests.support.blocks import arrays_of
 from tests.support.repetitions import times
 
@@ -145,6 +146,19 @@ def test_unknown_fields_are_dropped(value: str) -> None:
     (record,), drift = decode(f'[{{{KEYS}, "news": {value}, "session": {{"news": {value}}}}}]')
     assert ("news" in record, "news" in record["session"]) == (False, False)
     assert counts(drift) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "as_text"),
+    [(Shape("object", items=ANY), False), (Shape("object", items=ANY), True), (ANY, False)],
+)
+def test_what_is_deselected_of_a_free_form_object_is_left_out(
+    shape: Shape, *, as_text: bool
+) -> None:
+    shape = replace(shape, deselected=frozenset({("a",), ("b", "c")}))
+    value = {"a": 1, "b": {"a": 2, "c": 3}, "c": {"a": 4}, "d": [{"a": 5}]}
+    cleaned = Cleaner("ms").clean(json.dumps(value) if as_text else value, shape, "attrs")
+    assert cleaned == {"b": {"a": 2}, "c": {"a": 4}, "d": [{"a": 5}]}
 
 
 # What is put behind a field so that its record is read in one way or the other.
