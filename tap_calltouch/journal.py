@@ -228,7 +228,7 @@ class JournalStream(Stream):
                 fetcher = Fetcher(
                     self._client(),
                     self.journal,
-                    self._columns[:2],
+                    (self._columns.site, self._columns.key),
                     warn=self._warn,
                     on_call=calls.increment,
                 )

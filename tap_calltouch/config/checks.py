@@ -151,7 +151,7 @@ def _convert(value: Any, schema: Config) -> Any:
 
 def _convert_items(value: list[Any], schema: Config) -> list[Any]:
     """Convert the items of a list, and leave out empty ones unless all are."""
-    items = [_convert(item, schema.get("items", {})) for item in value]
+    items = [_convert(item, schema["items"]) for item in value]
     items = [item.strip() if isinstance(item, str) else item for item in items]
     return [item for item in items if item not in ("", None)] or items
 
@@ -164,7 +164,7 @@ def _convert_number(value: Any, kinds: set[str], schema: Config) -> Any:
         return str(value)
     if "boolean" in kinds and value in (0, 1):
         return bool(value)
-    return [_convert(value, schema.get("items", {}))] if "array" in kinds else value
+    return [_convert(value, schema["items"])] if "array" in kinds else value
 
 
 def _parse(text: str, kinds: set[str]) -> Any:

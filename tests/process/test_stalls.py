@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -102,3 +103,13 @@ def test_sigterm_ends_a_tap_that_waits_for_a_trickle(tmp_path: Path) -> None:
         process.stderr.close()
         assert process.stdout
         process.stdout.close()
+
+
+def test_answers_can_be_debugged_as_those_of_http_client(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(HTTPConnection, "debuglevel", 1)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    with trickle(head, b"", pause=0, end=b"[]") as url:
+        client_of(url).get("/any", {}, "Any").close()
+    assert "reply: 'HTTP/1.1 200 OK" in capsys.readouterr().out

@@ -387,6 +387,8 @@ CONVERTED: list[tuple[str, str, object]] = [
     ("ctClientId", '"-9223372036854775808"', -(2**63)),
     ("order.currentAmount", '"12.5"', 12.5),
     ("order.currentAmount", '"1e3"', 1000.0),
+    ("order.currentAmount", '" -12 "', -12),
+    ("order.currentAmount", '"+9007199254740993"', 2**53 + 1),
     ("uniqueRequest", '"true"', True),
     ("uniqueRequest", '" FALSE "', False),
     ("uniqueRequest", "1", True),
