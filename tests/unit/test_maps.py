@@ -287,6 +287,37 @@ def test_a_name_that_matches_nothing_is_told_with_the_nearest(maps: Json, senten
     assert [*unmatched(maps, KNOWN)] == [sentence]
 
 
+def test_every_name_that_matches_nothing_is_told() -> None:
+    maps: Json = {"__else__": None, "leads": None, "calls": {"a": "b", "x": None, "y": None}}
+    assert [sentence.split("`")[1::2][:2] for sentence in unmatched(maps, KNOWN)] == [
+        ["stream_maps", "leads"],
+        ["stream_maps.calls", "x"],
+        ["stream_maps.calls", "y"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("maps", "left_out"),
+    [
+        pytest.param({"requests": {"__filter__": "False"}}, len(RECORDS), id="all"),
+        pytest.param({"requests": {"__filter__": "True"}}, 0, id="none"),
+        pytest.param(
+            {
+                "requests": {"__filter__": "False"},
+                "copy": {"__source__": "requests", "__filter__": "True"},
+            },
+            0,
+            id="not of all maps",
+        ),
+    ],
+)
+def test_records_that_no_map_lets_through_are_counted(maps: Json, left_out: int) -> None:
+    mapper = RecordMapper(sdk_maps(maps), SHAPE_OF["requests"], maps)
+    for _ in mapper(RECORDS):
+        pass
+    assert mapper.left_out == left_out
+
+
 def test_any_column_may_be_dropped_where_a_catalog_allows_any() -> None:
     assert [*unmatched({"requests": {"cilent": None}}, {"requests": None})] == []
 

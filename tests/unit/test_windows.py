@@ -393,6 +393,17 @@ def test_a_failed_trial_waits_for_16_more() -> None:
     assert length.current() == 2 * DAY
 
 
+def test_a_trial_that_works_is_followed_by_16_of_its_length() -> None:
+    length = WindowLength(8 * DAY)
+    fail(length, 8 * DAY, 4 * DAY)
+    succeed(length, GOOD_WINDOWS + 1)
+    assert length.current() == 4 * DAY
+    succeed(length, GOOD_WINDOWS - 1)
+    assert length.current() == 4 * DAY
+    succeed(length)
+    assert length.current() == 8 * DAY
+
+
 def test_only_one_window_at_a_time_is_a_trial() -> None:
     length = WindowLength(7 * DAY)
     fail(length, 7 * DAY, 3 * DAY)
