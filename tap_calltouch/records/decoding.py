@@ -117,7 +117,7 @@ class RecordDecoder:
             # To msgspec, null is anything too, but it must not stand for the default.
             self._drifting = frozenset(self._defaults)
         if self._is_typed:
-            self._type = struct_type(shape, self._required, self._defaults)
+            self._type = struct_type(shape)
             self._compile()
 
     def _compile(self) -> None:

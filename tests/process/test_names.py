@@ -35,7 +35,9 @@ def entry(name: str, **metadata: Any) -> Json:
     found: Json
     (found,) = [stream for stream in discover()["streams"] if stream["tap_stream_id"] == name]
     for path, value in metadata.items():
-        crumb = [part for step in path.split(".") if step for part in ("properties", step)]
+        crumb = []
+        for step in filter(None, path.split(".")):
+            crumb += ["properties", step.removesuffix("[]"), *["items"] * step.endswith("[]")]
         found["metadata"].append({"breadcrumb": crumb, "metadata": value})
     return found
 
@@ -136,6 +138,12 @@ def test_maps_that_drop_one_stream_load_the_other(tmp_path: Path) -> None:
             "The catalog's metadata of stream requests names the field `client.foi`, which does "
             "not exist; it is ignored. Did you mean `fio`?",
             id="a field of a field",
+        ),
+        pytest.param(
+            [entry("requests", **{"orders[].session.citty": {"selected": False}})],
+            "The catalog's metadata of stream requests names the field `orders.session.citty`, "
+            "which does not exist; it is ignored. Did you mean `city`?",
+            id="a field of the items of an array",
         ),
         pytest.param(
             [entry("requests"), {**entry("requests"), "tap_stream_id": "request", "stream": None}],

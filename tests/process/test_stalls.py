@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_calltouch.api.client import Client
-from tap_calltouch.api.errors import HeavyAnswerError
+from tap_calltouch.api.errors import HeavyAnswerError, SiteError
 from tap_calltouch.config.checks import fill_defaults
 from tap_calltouch.config.settings import SETTINGS
 from tap_calltouch.config.typed import Settings
@@ -56,7 +56,12 @@ def trickle(start: bytes, drop: bytes, pause: float = 0.05, end: bytes = b"") ->
 
 
 def client_of(url: str) -> Client:
-    config = {"api_url": url, "api_token": "t", "start_date": "2024-01-01", "request_timeout": 1}
+    config = {
+        "api_url": url,
+        "api_token": "s3cret",
+        "start_date": "2024-01-01",
+        "request_timeout": 1,
+    }
     return Client(Settings.of(fill_defaults(config, SETTINGS)), logging.getLogger(__name__))
 
 
@@ -103,6 +108,16 @@ def test_sigterm_ends_a_tap_that_waits_for_a_trickle(tmp_path: Path) -> None:
         process.stderr.close()
         assert process.stdout
         process.stdout.close()
+
+
+def test_an_error_does_not_repeat_the_token() -> None:
+    body = b'{"message": "no project for s3cret"}'
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        trickle(head, b"", pause=0, end=body) as url,
+        pytest.raises(SiteError, match=r"no project for \*\*\*"),
+    ):
+        client_of(url).get("/any", {}, "Any")
 
 
 def test_answers_can_be_debugged_as_those_of_http_client(

@@ -267,7 +267,7 @@ class Rejecting(BaseAdapter):
         self._clock.now += 1
         answer = requests.Response()
         answer.status_code = 429 if self.calls <= self._rejections else 200
-        answer.raw = io.BytesIO(b"[]")
+        answer.raw = io.BytesIO(b"[{}]")
         return answer
 
     def close(self) -> None:
@@ -285,7 +285,7 @@ def test_rejections_use_up_no_tries(clock: Clock, monkeypatch: pytest.MonkeyPatc
     api = Rejecting(clock, 8)
     answer = client_of(clock, api, monkeypatch).get("/x", {}, "Site")
     answer.close()
-    assert (answer.count, api.calls) == (0, 9)
+    assert (answer.count, answer.ids, api.calls) == (1, [], 9)
 
 
 def test_ten_minutes_of_rejections_end_that_site(

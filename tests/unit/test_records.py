@@ -724,6 +724,19 @@ def test_a_field_that_fits_nowhere_is_compiled_for_once(monkeypatch: pytest.Monk
     assert compiled.call_count == 1
 
 
+def test_fields_that_drifted_before_are_decoded_with_their_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drift = Drift()
+    decoder = decoder_for(site=SITE, drift=drift)
+    item = f'{{{KEYS}, "subject": 5}}'
+    array = f"[{', '.join([item] * 20)}]".encode()
+    assert len([*decoder.records([array])]) == 20
+    monkeypatch.setattr(RecordDecoder, "_decode_singly", None)
+    assert len([*decoder.records([array])]) == 20
+    assert counts(drift) == ({"subject": 40}, {})
+
+
 # Every way to decode.
 
 
