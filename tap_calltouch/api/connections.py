@@ -88,4 +88,4 @@ def _reason(error: Exception, settings: Settings) -> str:
     texts = [part for part in getattr(cause, "args", ()) if isinstance(part, str)]
     causes = [part for part in getattr(cause, "args", ()) if isinstance(part, Exception)]
     text = ": ".join([*texts, *(str(part) for part in causes)]) if causes else str(cause)
-    return quote_message(text, settings.api_token)
+    return quote_message(text or type(cause).__name__, settings.api_token)

@@ -277,7 +277,7 @@ def _allowed(error: Any) -> str:
         "array": "a list",
         "object": "an object",
     }
-    kind = next(words[name] for name in schema["type"] if name != "null")
+    kind = next(words[name] for name in schema["type"] if name in words)
     bounds = [
         f"{word} {schema[key]}"
         for key, word in (("minimum", "at least"), ("maximum", "at most"))

@@ -118,6 +118,14 @@ def test_what_can_load_nothing_or_less_is_one_sentence(
     assert not found.stdout
 
 
+def test_map_that_is_not_an_expression_is_one_sentence(tmp_path: Path) -> None:
+    found = run(tmp_path, stream_maps={"requests": {"x": "1 +"}})
+    assert found.returncode == 1
+    (sentence,) = sentences(lines_with(found, "| ERROR "))
+    assert sentence.startswith("The catalog or `stream_maps` cannot be used: ")
+    assert sentence.endswith(".")
+
+
 def test_maps_that_drop_one_stream_load_the_other(tmp_path: Path) -> None:
     found = run(tmp_path, stream_maps={"calls": None})
     assert found.returncode == 0

@@ -27,6 +27,13 @@ def test_module_and_script_are_the_same_program() -> None:
     assert by_script == by_module
 
 
+def test_help_names_what_the_options_take() -> None:
+    command = [sys.executable, "-m", "tap_calltouch", "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for option in ("--catalog", "--state"):
+        assert f"{option} FILENAME " in text
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [

@@ -12,8 +12,10 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tap_calltouch.api.client import Client
+from tap_calltouch.api.connections import receiving_error, sending_error
 from tap_calltouch.api.errors import HeavyAnswerError, SiteError
 from tap_calltouch.config.checks import fill_defaults
 from tap_calltouch.config.settings import SETTINGS
@@ -55,12 +57,12 @@ def trickle(start: bytes, drop: bytes, pause: float = 0.05, end: bytes = b"") ->
         server.shutdown()
 
 
-def client_of(url: str) -> Client:
+def client_of(url: str, timeout: int = 1) -> Client:
     config = {
         "api_url": url,
         "api_token": "s3cret",
         "start_date": "2024-01-01",
-        "request_timeout": 1,
+        "request_timeout": timeout,
     }
     return Client(Settings.of(fill_defaults(config, SETTINGS)), logging.getLogger(__name__))
 
@@ -85,6 +87,20 @@ def client_of(url: str) -> Client:
 def test_answer_that_trickles_is_heavy(start: bytes, drop: bytes, said: str) -> None:
     with trickle(start, drop) as url, pytest.raises(HeavyAnswerError, match=said):
         client_of(url).get("/requests", {}, "Site", heavy_tries=1)
+
+
+def test_body_that_is_slow_all_the_time_that_it_has_is_heavy() -> None:
+    """At 700 bytes a second for two seconds."""
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    with trickle(start, b" " * 35) as url, pytest.raises(HeavyAnswerError, match="for 2 s"):
+        client_of(url, timeout=2).get("/requests", {}, "Site", heavy_tries=1)
+
+
+def test_failure_without_words_has_the_name_of_its_kind() -> None:
+    settings = client_of("http://localhost").settings
+    error = requests.ConnectionError()
+    said = [str(f(error, settings)) for f in (sending_error, receiving_error)]
+    assert said == ["the connection failed (ConnectionError)."] * 2
 
 
 def test_answer_that_is_slow_but_comes_is_waited_for() -> None:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tap_calltouch.api.bodies import recode
+from tap_calltouch.api.bodies import recode, spool, write_body
 
 TEXT = '[{"subject": "Окна №1"}]'
 LONG = f'["{"окна " * 40_000}"]'  # larger than what is read at a time
@@ -60,3 +60,10 @@ def test_charset_that_says_nothing_leaves_the_body_alone(charset: str) -> None:
     body = io.BytesIO(content)
     recode(body, f"application/json; charset={charset}")
     assert body.getvalue() == content
+
+
+@pytest.mark.parametrize(("size", "in_file"), [(4 << 20, False), ((4 << 20) + 1, True)])
+def test_large_body_goes_into_a_file(size: int, *, in_file: bool) -> None:
+    with spool() as body:
+        write_body(body, b"x" * size)
+        assert (body.name is not None) is in_file

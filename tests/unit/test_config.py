@@ -518,6 +518,7 @@ def test_normalizing_changes_no_argument() -> None:
         ("email", "email_value"),
         ("email.filter_mode", "email_filter_mode"),
         ("batch_config.encoding.format", "batch_config"),
+        ("batch_config.storage.params.endpoint_url", "batch_config"),
         ("emit_activate_version", "emit_activate_version_messages"),
         ("with_tags", None),
         ("xyz", None),

@@ -713,12 +713,15 @@ def test_blocks_of_any_size_give_the_same_records() -> None:
         assert encode([record for _, record in pairs]) == expected, f"blocks of {size} bytes"
 
 
-def test_a_field_that_fits_nowhere_is_compiled_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rest", ["", ', "manager": "\\u0000"'])
+def test_a_field_that_fits_nowhere_is_compiled_for_once(
+    monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
     """Else each record would take a thousand times as long."""
     decoder = decoder_for(site=SITE)
     compiled = Mock(wraps=struct_type)
     monkeypatch.setattr(decoding, "struct_type", compiled)
-    item = f'{{{KEYS}, "subject": []}}'
+    item = f'{{{KEYS}, "subject": []{rest}}}'
     array = f"[{','.join([item] * 20)}]".encode()
     assert len([*decoder.records([array, array])]) == 40
     assert compiled.call_count == 1
