@@ -161,6 +161,14 @@ def test_what_is_deselected_of_a_free_form_object_is_left_out(
     assert cleaned == {"b": {"a": 2}, "c": {"a": 4}, "d": [{"a": 5}]}
 
 
+@pytest.mark.parametrize("value", ["5", '"x"', "true", '[{"a": 1}]'])
+def test_a_catalog_may_allow_any_value_where_the_schema_has_an_object(value: str) -> None:
+    catalog = {**SCHEMA, "properties": {**SCHEMA["properties"], "order": {}}}
+    (record,), drift = decode(f'[{{{KEYS}, "order": {value}}}]', catalog=catalog)
+    assert record["order"] == json.loads(value)
+    assert counts(drift) == ({}, {})
+
+
 # What is put behind a field so that its record is read in one way or the other.
 WAYS = {"fast": "", "lenient": ', "x": NaN'}
 
