@@ -79,6 +79,22 @@ def test_windows_behind_a_failed_one_are_left_for_the_next_run(
     assert all(record[stream.instant] < "2024-01-07T21" for record in run.records)
 
 
+@each_stream
+def test_sites_behind_a_gap_of_another_are_loaded(stream: Stream, tmp_path: Path) -> None:
+    def is_second_week_of_202(call: Call) -> bool:
+        return stream.days(call)[0].day == 8 and _is_of_202(call)
+
+    with stream.sandbox(sites=SITES) as sandbox:
+        sandbox.faults.append(Fault("status", status=403, when=is_second_week_of_202))
+        run = stream.run(sandbox, tmp_path, site_ids=SITES)
+        expected = stream.keys(stream.records(sandbox, 101) + stream.records(sandbox, 303))
+    assert run.returncode == 1
+    assert stream.keys([row for row in run.records if row["siteId"] != 202]) == expected
+    of_202 = [row[stream.instant] for row in run.records if row["siteId"] == 202]
+    assert of_202
+    assert max(of_202) < "2024-01-07T21"
+
+
 def test_token_that_every_site_refuses_is_named_first(tmp_path: Path) -> None:
     stream = STREAMS["requests"]
     with stream.sandbox(sites=SITES) as sandbox:
