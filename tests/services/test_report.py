@@ -889,6 +889,10 @@ def test_a_period_has_only_days_with_data(
         assert float(shown) == pytest.approx(a_day, abs=0.051)
 
 
+def sign_of(change: float) -> str:
+    return "▲" if change > 0 else "▼" if change else "="
+
+
 def test_changes_are_those_since_the_period_before(
     browser: Browser, database: Path, page: Path
 ) -> None:
@@ -907,11 +911,11 @@ def test_changes_are_those_since_the_period_before(
         )
         for place, name in enumerate(("leads", "orders")):
             change = round(100 * (now[place] / before[place] - 1))
-            sign = "▲" if change > 0 else "▼" if change else "="
+            sign = sign_of(change)
             shown = f"{sign} {abs(change)}% vs the 29\xa0days before"
             assert tab.inner_text(f"#total-{name} .change") == shown
         points = round(100 * (now[2] - before[2]), 1)
-        sign = "▲" if points > 0 else "▼" if points else "="
+        sign = sign_of(points)
         shown = f"{sign} {abs(points)}".removesuffix(".0")
         assert tab.inner_text("#total-conversion .change").startswith(f"{shown}\xa0pp vs")
         # The days before are not all there.
@@ -942,7 +946,7 @@ def test_changes_are_also_those_since_the_same_weekdays_a_year_ago(
             ]
         ):
             change = round(100 * (now / leads(first) - 1))
-            sign = "▲" if change > 0 else "▼" if change else "="
+            sign = sign_of(change)
             shown = tab.locator("#total-leads .change").nth(place).inner_text()
             assert shown == f"{sign} {abs(change)}% {since}"
         # The days of a year ago are not all there.

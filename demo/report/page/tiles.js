@@ -135,9 +135,10 @@ function earlierThan({ first, from, to, days }) {
 }
 
 function showTiles(chosen) {
+  const spans = earlierThan(chosen);
   const show = (tiles, sum) => {
     const now = sum(chosen);
-    const earlier = earlierThan(chosen).map(([span, since]) => [sum(span), since]);
+    const earlier = spans.map(([span, since]) => [sum(span), since]);
     return Object.entries(tiles).map(([name, tile]) => tileOf(name, tile, now, earlier, chosen));
   };
   const sum = (span) => sumOf(chosenLeads(span));
