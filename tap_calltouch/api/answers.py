@@ -17,7 +17,14 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_calltouch.api.blocks import Block, Blocks, BrokenAnswerError, find_blocks
 from tap_calltouch.api.bodies import find_opening, recode, write_body
-from tap_calltouch.api.errors import HeavyAnswerError, answer_error, labelled, parse, quote_message
+from tap_calltouch.api.errors import (
+    HeavyAnswerError,
+    answer_error,
+    labelled,
+    parse,
+    quote_message,
+    read_header,
+)
 from tap_calltouch.lenient import decode_leniently
 
 if TYPE_CHECKING:
@@ -90,8 +97,12 @@ class Answer:
     def arrays(self) -> Iterator[bytes]:
         """Yield the records as JSON arrays, a block at a time."""
         for block in self.blocks:
-            self.body.seek(block.start)
-            yield b"[%b]" % self.body.read(block.end - block.start)
+            yield b"[%b]" % self.items(block)
+
+    def items(self, block: Block) -> bytes:
+        """Return the items of a block, as they stand in the body."""
+        self.body.seek(block.start)
+        return self.body.read(block.end - block.start)
 
     def keys(self, names: Sequence[str]) -> set[tuple[bytes, ...]]:
         """Return the values of some columns of the records, as they stand in the answer."""
@@ -102,11 +113,11 @@ class Answer:
         """Add another answer's records, and close it."""
         with closing(other):
             position = self.body.seek(0, 2)
-            for block, array in zip(other.blocks, other.arrays(), strict=True):
-                write_body(self.body, array[1:-1])
-                size = len(array) - 2
-                self.blocks.append(Block(position, position + size, block.items))
-                position += size
+            for block in other.blocks:
+                items = other.items(block)
+                write_body(self.body, items)
+                self.blocks.append(Block(position, position + len(items), block.items))
+                position += len(items)
         self.ids += other.ids
         self.received = min(self.received, other.received)
         self.may_repeat = True
@@ -164,11 +175,11 @@ def read_answer(
         FatalAPIError: If another try is of no use.
     """
     status = response.status_code
-    packing = response.headers.get("Content-Encoding", "")
+    packing = read_header(response, "Content-Encoding")
     if not _PACKINGS.issuperset(packing.lower().replace(" ", "").split(",")):
         msg = f"the answer is packed as {quote_message(packing, token)}, which was not asked for."
         raise FatalAPIError(msg)
-    recode(body, response.headers.get("Content-Type", ""))
+    recode(body, read_header(response, "Content-Type"))
     is_success = status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PARTIAL_CONTENT}
     start, opening = find_opening(body)
     body.seek(start)
@@ -248,7 +259,7 @@ def _read_page(text: bytes) -> Page:
     """Return a page, or an array as the only page; nothing if the text is broken."""
     if text[:1] == b"[":
         text = b'{"records":%b}' % text
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    with suppress(*_NOT_STRICT):
         return msgspec.json.decode(text, type=Page)
     # What msgspec refuses may be within the records, whose decoder takes it.
     with suppress(ValueError):

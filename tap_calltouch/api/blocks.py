@@ -121,7 +121,7 @@ class Break:
 
 def find_break(block: bytes) -> Break | None:
     """Return where a text stops to be a JSON array; None if it does not, or nests too deeply."""
-    text = block.decode("utf-8", "surrogateescape")
+    text = block.decode(errors="surrogateescape")
     item, position = 1, 1
     if text.startswith("]", _skip(text, position)):
         return None
@@ -141,7 +141,7 @@ def find_break(block: bytes) -> Break | None:
         is_cut = False
         if text[position : position + 1] == "]":
             return None
-    byte = len(text[1:position].encode("utf-8", "surrogateescape"))
+    byte = len(text[1:position].encode(errors="surrogateescape"))
     return Break(item, byte, is_cut or position >= len(text) - _LONGEST_LITERAL)
 
 

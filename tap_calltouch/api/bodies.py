@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPOOL_SIZE = 4 << 20
-_BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _PEEK_SIZE = 1 << 16
 
@@ -53,7 +52,7 @@ def recode(body: IO[bytes], content_type: str) -> None:
     """
     header = Message()
     header["Content-Type"] = content_type
-    charset = str(header.get_content_charset("utf-8"))
+    charset = str(header.get_content_charset())  # "None" is a charset that nobody knows
     try:
         is_utf8 = codecs.lookup(charset).name in {"utf-8", "ascii"}
         b"-".decode(charset, "replace")
@@ -64,7 +63,7 @@ def recode(body: IO[bytes], content_type: str) -> None:
     decoder = codecs.getincrementaldecoder(charset)("replace")
     with spool() as copy:
         for chunk in _chunks(body):
-            write_body(copy, decoder.decode(chunk).encode("utf-8", "surrogatepass"))
+            write_body(copy, decoder.decode(chunk).encode(errors="surrogatepass"))
         body.seek(0)
         body.truncate()
         for chunk in _chunks(copy):
@@ -93,7 +92,7 @@ def find_opening(body: IO[bytes]) -> tuple[int, bytes]:
     position = len(_BOM) if body.read(len(_BOM)) == _BOM else 0
     body.seek(position)
     while chunk := body.read(_PEEK_SIZE):
-        if rest := chunk.lstrip(_BLANK):
+        if rest := chunk.lstrip():
             return position + len(chunk) - len(rest), rest[:1]
         position += len(chunk)
     return position, b""

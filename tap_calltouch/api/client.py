@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
+from math import inf
 from random import uniform
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -64,7 +65,7 @@ class Pace:
     def __init__(self, per_second: int, clock: Clock = time) -> None:
         self._clock = clock
         self._shortest = self._spacing = self.MARGIN / per_second
-        self._next = self._held_until = self._slowed_at = 0.0
+        self._next = self._held_until = self._slowed_at = -inf
         self._turn = Lock()  # held while a call waits for its turn
         self._change = Lock()  # held while the numbers change, also by who does not wait
 
@@ -120,7 +121,7 @@ class Client:
         self._clock = clock
         self._pace = Pace(settings.requests_per_second, clock)
         self._session = requests.Session()
-        for scheme in ("http://", "https://"):
+        for scheme in [*self._session.adapters]:
             self._session.mount(scheme, LimitedAdapter())
         self._counting = Lock()
 
@@ -130,7 +131,7 @@ class Client:
         params: Mapping[str, str],
         label: str,
         *,
-        expected: Expected = "array",
+        expected: Expected,
         id_name: str = "",
         heavy_tries: int = MAX_TRIES,
         is_wanted: Callable[[], bool] = lambda: True,
@@ -159,7 +160,7 @@ class Client:
             CancelledError: If it is not wanted any more.
         """
         attempt = heavy = rejections = 0
-        rejected_at = float("inf")
+        rejected_at = inf
         while True:
             called_at = self._pace.wait()
             if not is_wanted():
@@ -180,11 +181,11 @@ class Client:
                 self._pace.slow_down(called_at, wait)
             except RetriableAPIError as error:
                 attempt += 1
-                rejections, rejected_at = 0, float("inf")
+                rejections, rejected_at = 0, inf
                 heavy += isinstance(error, HeavyAnswerError)
                 if heavy == heavy_tries and heavy_tries < MAX_TRIES:
                     raise
-                if attempt == (HEAVY_TRIES if isinstance(error, EmptyAnswerError) else MAX_TRIES):
+                if attempt >= (HEAVY_TRIES if isinstance(error, EmptyAnswerError) else MAX_TRIES):
                     msg = f"{error} Gave up after {attempt} tries."
                     # What was not even answered is not for one site alone.
                     is_answer = isinstance(error, (HeavyAnswerError, EmptyAnswerError))
@@ -225,7 +226,7 @@ class Client:
                 timeout=self.settings.request_timeout,
                 allow_redirects=False,  # else the token would travel to the other host
             )
-        except (requests.RequestException, OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:  # OSError: all of requests, too
             raise sending_error(error, self.settings) from None
 
     def _log_duration(self, path: str, response: requests.Response) -> None:
@@ -256,11 +257,10 @@ def wait_seconds(attempt: int, response: requests.Response | None) -> float:
         Seconds: a second, twice as long each time, with jitter; longer if `Retry-After` says so,
         but at most 300.
     """
-    longest = min(FIRST_WAIT_SECONDS * 2 ** min(attempt - 1, 10), MAX_WAIT_SECONDS)
+    longest = min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), MAX_WAIT_SECONDS)
     wait = uniform(0.5, 1) * longest  # noqa: S311 - jitter
-    header = response.headers.get("Retry-After") if response is not None else None
-    try:
-        asked = Retry().parse_retry_after(header) if header else 0
-    except (InvalidHeader, OverflowError, ValueError):
-        asked = 0
+    asked = 0.0
+    with suppress(InvalidHeader, OverflowError, ValueError):
+        if response is not None and (header := response.headers.get("Retry-After")):
+            asked = Retry().parse_retry_after(header)
     return float(min(max(wait, asked), MAX_WAIT_SECONDS))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from http.client import HTTPResponse
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ class _Limited(io.RawIOBase):
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
         self._sock = sock
-        self._timeout = sock.gettimeout() or float("inf")
+        self._timeout = sock.gettimeout() or inf
         self._began = monotonic()
         self._is_body = False
         self._size = 0
@@ -81,7 +82,8 @@ class LimitedAdapter(HTTPAdapter):
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if pool.ConnectionCls.response_class is not _LimitedResponse:
+        kind = pool.ConnectionCls
+        if kind.response_class is not _LimitedResponse:
             attributes = {"response_class": _LimitedResponse}
-            pool.ConnectionCls = type("LimitedConnection", (pool.ConnectionCls,), attributes)
+            pool.ConnectionCls = type(kind.__name__, (kind,), attributes)
         return pool

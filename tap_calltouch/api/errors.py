@@ -81,9 +81,9 @@ def answer_error(
     """Build the exception for an answer that holds no records."""
     status = response.status_code
     is_success = status < HTTPStatus.MULTIPLE_CHOICES
-    text = body.decode("utf-8", "replace").strip()
+    text = body.decode(errors="replace").strip()
     content = parse(body)
-    is_html = "html" in response.headers.get("Content-Type", "") or text[:1] == "<"
+    is_html = "html" in read_header(response, "Content-Type") or text[:1] == "<"
     shown = _describe(text, content, is_html=is_html, is_success=is_success)
     message = f"the API answered {status}: {quote_message(shown, token)}."
     if is_success and not text:
@@ -104,8 +104,8 @@ def _is_server_error(text: str, content: Any) -> bool:
 
     Which status the real error came with was not recorded.
     """
-    code = str(content.get("errorCode", "")) if isinstance(content, dict) else ""
-    return code[:1] == "5" or (content is None and text[:1] in {"{", "["})
+    code = content.get("errorCode") if isinstance(content, dict) else None
+    return str(code)[:1] == "5" or (content is None and text[:1] in {"{", "["})
 
 
 def _meaning(status: int, said: str) -> tuple[type[Exception], str]:
@@ -138,11 +138,16 @@ def _describe(text: str, content: Any, *, is_html: bool, is_success: bool) -> st
             ", ".join(dict.fromkeys(map(plain_name, content))) if isinstance(content, dict) else ""
         )
         return f"an object with the keys {names}" if names else "an array"
-    if text[:1] in {"{", "["} and text != "{}":
+    if text in {"", "{}", "null"}:
+        return text or "nothing"
+    if text[:1] in {"{", "["}:
         return f"broken JSON{_place(text)}"
-    if "{" in text[1:]:
-        return "a text with JSON in it"
-    return "a text" if is_success and text not in {"", "{}", "null"} else text or "nothing"
+    return "a text with JSON in it" if "{" in text else "a text" if is_success else text
+
+
+def read_header(response: requests.Response, name: str) -> str:
+    """Return a header of an answer; nothing if it has none."""
+    return response.headers.get(name) or ""
 
 
 def quote_message(text: str, token: str) -> str:
@@ -157,7 +162,7 @@ def quote_message(text: str, token: str) -> str:
 def _place(text: str) -> str:
     """Return where the records of a broken answer break."""
     array = re.search(r'^\[|"records"\s*:\s*\[', text)
-    place = array and find_break(text[array.end() - 1 :].encode("utf-8", "surrogatepass"))
+    place = array and find_break(text[array.end() - 1 :].encode())
     return f" (record {place.item})" if place else ""
 
 

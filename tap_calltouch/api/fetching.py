@@ -78,7 +78,7 @@ class Fetcher:
 
     def fetch_sample(self, site: Site, window: DateWindow) -> Answer:
         """Fetch a window in a single API call; of pages, the first is enough."""
-        return self._get(site, window, MAX_TRIES, page=1)
+        return self._get(site, window)
 
     def fetch_number(self, number: str) -> Answer | None:
         """Fetch one record by its number; None if the API does not know it."""
@@ -177,11 +177,11 @@ class Fetcher:
             answer = self._get(site, window, tries, number)
             totals.add(answer)
             rows = answer.count
-            pages = answer.page_total or ceil((answer.records_total or 0) / max(totals.largest, 1))
+            pages = answer.page_total or ceil((answer.records_total or 0) / totals.largest)
             yield answer
             if not rows or number >= pages:
-                break  # an array has no totals, and holds the whole window
-            most = ceil((totals.last or len(totals.ids)) / totals.largest) + SPARE_PAGES
+                return  # an array has no totals, and holds the whole window
+            most = ceil((answer.records_total or len(totals.ids)) / totals.largest) + SPARE_PAGES
             if number >= most:
                 msg = (
                     f"{site.label}, window {window}: the API has more pages than its records "
@@ -189,7 +189,7 @@ class Fetcher:
                 )
                 raise FatalAPIError(msg)
 
-    def _get(self, site: Site, window: DateWindow, tries: int, page: int = 0) -> Answer:
+    def _get(self, site: Site, window: DateWindow, tries: int = MAX_TRIES, page: int = 1) -> Answer:
         params = self._journal.query(self._client.settings, site.id, window)
         size = self._journal.page_size
         if size:
@@ -212,16 +212,14 @@ class _Totals:
 
     ids: set[bytes] = field(default_factory=set)
     rows: int = 0
-    largest: int = 0
+    largest: int = 1  # nothing is divided by 0
     counted: set[int | None] = field(default_factory=set)
-    last: int | None = None
 
     def add(self, answer: Answer) -> None:
         self.ids.update(answer.ids)
         self.rows += answer.count
         self.largest = max(self.largest, answer.count)
         self.counted.add(answer.records_total)
-        self.last = answer.records_total
 
     @property
     def is_whole(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future
-from itertools import islice
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -62,7 +61,7 @@ def prefetch(
         while group and len(pending) < size:
             if group.first and not group.first.done():
                 return
-            for item in islice(group.items, 0 if group.failed.is_set() else 1):
+            for item in () if group.failed.is_set() else group.items:
                 future: Future[Result] = Future()
                 pending.append((item, future))
                 group.first = group.first or future

@@ -35,7 +35,7 @@ class DateWindow:
     @property
     def last_day(self) -> date:
         """The last day that the window touches."""
-        return (self.end - timedelta(microseconds=1)).date()
+        return (self.end - timedelta.resolution).date()
 
     def __str__(self) -> str:
         if self.start.time() != MIDNIGHT or self.end.time() != MIDNIGHT:
@@ -119,5 +119,4 @@ class WindowLength:
         """Note that a window was too heavy."""
         lengths = (max(half.length, HOUR) for half in halves(window))
         with self._lock:
-            self._length = min([self._length, *lengths])
-            self._good = 0
+            self._length, self._good = min([self._length, *lengths]), 0

@@ -114,6 +114,7 @@ def test_metrics_count_and_time_every_api_call(stream: Stream, tmp_path: Path) -
     timed = points(run, "DEBUG", "http_request_duration")
     assert points(run, "INFO", "http_request_duration") == []
     assert sorted(point["tags"]["http_status_code"] for point in timed) == sorted(statuses)
+    assert {point["type"] for point in timed} == {"timer"}
     for point in timed:
         is_ok = point["tags"]["http_status_code"] == 200
         assert point["tags"]["status"] == ("succeeded" if is_ok else "failed")

@@ -242,8 +242,18 @@ def test_socks_without_its_library_is_said_at_once(tmp_path: Path, scheme: str) 
     assert "PASSWORD" not in run.stderr
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxy_that_refuses_is_tried_again_and_named(tmp_path: Path, scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "before"),
+    [
+        ("http", "http://user:PASSWORD@"),
+        ("https", "http://user:PASSWORD@"),
+        ("http", ""),
+    ],
+    ids=["http", "https", "without a scheme"],
+)
+def test_proxy_that_refuses_is_tried_again_and_named(
+    tmp_path: Path, scheme: str, before: str
+) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -251,9 +261,7 @@ def test_proxy_that_refuses_is_tried_again_and_named(tmp_path: Path, scheme: str
             run = REQUESTS.run(
                 sandbox,
                 tmp_path,
-                environment=proxied(
-                    f"http://user:PASSWORD@127.0.0.1:{port}", f"{scheme.upper()}_PROXY"
-                ),
+                environment=proxied(f"{before}127.0.0.1:{port}", f"{scheme.upper()}_PROXY"),
                 api_url=f"{scheme}://calltouch.invalid",
             )
     assert run.returncode == 1
@@ -286,6 +294,14 @@ def test_proxy_that_wants_a_password_is_named_over_http_too(tmp_path: Path) -> N
     assert f"the proxy {proxy.address} answered 407. Check `HTTP_PROXY`." in line
     assert len(proxy.calls) == 1
     assert "PASSWORD" not in run.stderr
+
+
+def test_proxy_that_is_not_set_has_no_name(tmp_path: Path) -> None:
+    """The server itself answers like one."""
+    answer = http(b"", status="407 Proxy Authentication Required")
+    with serve(answer) as server, REQUESTS.sandbox() as sandbox:
+        run = REQUESTS.run(sandbox, tmp_path, environment=UNSET, api_url=server.url)
+    assert ": the proxy answered 407. Check `HTTP_PROXY`." in failed_at_once(run)
 
 
 @pytest.mark.parametrize("url", ["http://*.calltouch.ru/", "http://.calltouch.ru/"])

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import time
-from contextlib import contextmanager, suppress
-from http.client import HTTPConnection
+from contextlib import contextmanager, nullcontext, suppress
+from http.client import HTTPConnection, HTTPResponse
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from urllib3.exceptions import ProtocolError
 
+from tap_calltouch.api import deadlines
 from tap_calltouch.api.client import Client
 from tap_calltouch.api.connections import receiving_error, sending_error
+from tap_calltouch.api.deadlines import LimitedAdapter
 from tap_calltouch.api.errors import HeavyAnswerError, SiteError
 from tap_calltouch.config.checks import fill_defaults
 from tap_calltouch.config.settings import SETTINGS
@@ -86,28 +90,41 @@ def client_of(url: str, timeout: int = 1) -> Client:
 )
 def test_answer_that_trickles_is_heavy(start: bytes, drop: bytes, said: str) -> None:
     with trickle(start, drop) as url, pytest.raises(HeavyAnswerError, match=said):
-        client_of(url).get("/requests", {}, "Site", heavy_tries=1)
+        client_of(url).get("/requests", {}, "Site", expected="array", heavy_tries=1)
 
 
 def test_body_that_is_slow_all_the_time_that_it_has_is_heavy() -> None:
     """At 700 bytes a second for two seconds."""
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     with trickle(start, b" " * 35) as url, pytest.raises(HeavyAnswerError, match="for 2 s"):
-        client_of(url, timeout=2).get("/requests", {}, "Site", heavy_tries=1)
+        client_of(url, timeout=2).get("/requests", {}, "Site", expected="array", heavy_tries=1)
 
 
-def test_failure_without_words_has_the_name_of_its_kind() -> None:
+@pytest.mark.parametrize(
+    ("causes", "reason"),
+    [
+        pytest.param([], "ConnectionError", id="no words: the name of its kind"),
+        pytest.param(["no route"], "no route", id="a text"),
+        pytest.param(["/?clientApiId=s3cret"], "/?clientApiId=***", id="the token"),
+        pytest.param(
+            [ProtocolError("Connection aborted.", OSError(104, "Connection reset by peer"))],
+            "Connection aborted.: [Errno 104] Connection reset by peer",
+            id="a text and an error",
+        ),
+    ],
+)
+def test_reason_of_a_failure_is_said_in_words(causes: list[Any], reason: str) -> None:
     settings = client_of("http://localhost").settings
-    error = requests.ConnectionError()
+    error = requests.ConnectionError(*causes)
     said = [str(f(error, settings)) for f in (sending_error, receiving_error)]
-    assert said == ["the connection failed (ConnectionError)."] * 2
+    assert said == [f"the connection failed ({reason})."] * 2
 
 
 def test_answer_that_is_slow_but_comes_is_waited_for() -> None:
     """Two seconds, twice the time-out, at 20 KB a second."""
     drop = b"400\r\n" + b" " * 1024 + b"\r\n"
     with trickle(CHUNKED + b"1\r\n[\r\n", drop, end=b"1\r\n]\r\n0\r\n\r\n") as url:
-        answer = client_of(url).get("/requests", {}, "Site", heavy_tries=1)
+        answer = client_of(url).get("/requests", {}, "Site", expected="array", heavy_tries=1)
         answer.close()
     assert answer.count == 0
 
@@ -133,7 +150,7 @@ def test_an_error_does_not_repeat_the_token() -> None:
         trickle(head, b"", pause=0, end=body) as url,
         pytest.raises(SiteError, match=r"no project for \*\*\*"),
     ):
-        client_of(url).get("/any", {}, "Any")
+        client_of(url).get("/any", {}, "Any", expected="array")
 
 
 def test_answers_can_be_debugged_as_those_of_http_client(
@@ -142,5 +159,95 @@ def test_answers_can_be_debugged_as_those_of_http_client(
     monkeypatch.setattr(HTTPConnection, "debuglevel", 1)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
     with trickle(head, b"", pause=0, end=b"[]") as url:
-        client_of(url).get("/any", {}, "Any").close()
+        client_of(url).get("/any", {}, "Any", expected="array").close()
     assert "reply: 'HTTP/1.1 200 OK" in capsys.readouterr().out
+
+
+class Wire(io.RawIOBase):
+    """A connection with a time-out of ten seconds, whose chunks take some seconds of its own clock.
+
+    Attributes:
+        timeouts: What the time-out was set to.
+    """
+
+    def __init__(self, *chunks: tuple[float, bytes]) -> None:
+        self.timeouts: list[float] = []
+        self._now = 1000.0
+        self._chunks = iter(chunks)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        seconds, chunk = next(self._chunks)
+        self._now += seconds
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        """Stand for that of a socket."""
+        return io.BufferedReader(self)
+
+    def gettimeout(self) -> float:
+        """Stand for that of a socket."""
+        return 10.0
+
+    def settimeout(self, seconds: float) -> None:
+        """Stand for that of a socket."""
+        self.timeouts.append(seconds)
+
+    def monotonic(self) -> float:
+        """Stand for that of `time`."""
+        return self._now
+
+
+def response_of(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> HTTPResponse:
+    """Return the response that the tap reads from a connection; its headers are read."""
+    monkeypatch.setattr(deadlines, "monotonic", wire.monotonic)
+    request = requests.Request("GET", "http://localhost").prepare()
+    pool = LimitedAdapter().get_connection_with_tls_context(request, verify=True)
+    response: HTTPResponse = pool.ConnectionCls.response_class(wire)
+    response.begin()
+    return response
+
+
+def test_headers_have_one_time_out_together_and_the_body_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wire = Wire((3, b"HTTP/1.1 200 OK\r\n"), (3, b"Content-Length: 0\r\n"), (3, b"\r\n"))
+    response = response_of(wire, monkeypatch)
+    assert wire.timeouts == [10, 7, 4, 10]
+    assert response.read() == b""
+
+
+def test_headers_must_be_there_in_time_however_long_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wire = Wire((0, b"HTTP/1.1 200 OK\r\nX: "), *[(2, b"x" * 8000)] * 7)
+    with pytest.raises(TimeoutError):
+        response_of(wire, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_too_slow"),
+    [
+        pytest.param([1024] * 21, False, id="a kilobyte a second"),
+        pytest.param([*[1024] * 9, 1023, 1], True, id="a byte less"),
+        pytest.param([*[1024] * 19, 1023, 1], True, id="a byte less in the next ten seconds"),
+    ],
+)
+def test_body_may_be_as_slow_as_a_kilobyte_a_second(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], *, is_too_slow: bool
+) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {sum(sizes)}\r\n\r\n".encode()
+    response = response_of(Wire((0, head), *((1, b"x" * size) for size in sizes)), monkeypatch)
+    with pytest.raises(TimeoutError) if is_too_slow else nullcontext():
+        assert response.read() == b"x" * sum(sizes)
+
+
+def test_connection_is_given_back_with_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire((0, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"))
+    response = response_of(wire, monkeypatch)
+    file = response.fp
+    response.close()
+    assert (wire.closed, file.closed) == (True, True)

@@ -188,7 +188,10 @@ def test_page_holds_records_and_what_the_api_says_of_them(
 @pytest.mark.parametrize("opening", ['{"pageTotal": 1, "recordsTotal": 2, "records": ', ""])
 def test_page_may_hold_what_an_array_may_hold(opening: str, value: str, kept: str | None) -> None:
     content = f'{opening}[{{"callId": 1, "x": {value}}}, {{"callId": 2}}]{"}" if opening else ""}'
-    (array,) = read(200, content, "page").arrays()
+    answer = read(200, content, "page")
+    totals = (1, 2) if opening else (None, None)
+    assert (answer.page_total, answer.records_total) == totals
+    (array,) = answer.arrays()
     first, second = decode_leniently(array)
     assert (first["callId"], second["callId"]) == (1, 2)
     if kept is None:
@@ -245,6 +248,21 @@ def message(text: str) -> str:
             200, '{"x": [1]}', SITE, "200: an object with the keys x", id="unknown object"
         ),
         pytest.param(200, '{"data": [1], "b": 2}', SITE, "with the keys data, b.", id="data"),
+        pytest.param(200, '{"points": [1]}', SITE, "the keys points.", id="a key like a word"),
+        pytest.param(
+            200,
+            '{"recordsTotal": 0, "records": []}',
+            SITE,
+            "the keys recordsTotal, records.",
+            id="a page",
+        ),
+        pytest.param(
+            200,
+            '{"timestamp": 1, "status": 500, "error": "Oops", "path": "/x", "message": "x"}',
+            SITE,
+            "200: x.",
+            id="what frameworks say",
+        ),
         pytest.param(200, '{"message": 5}', SITE, "the keys message.", id="no text"),
         pytest.param(200, '{"requestId": 1}', SITE, "the keys requestId.", id="one request"),
         # What is not JSON, or no array and no object.
@@ -256,12 +274,20 @@ def message(text: str) -> str:
         pytest.param(200, '[{"requestId": 1}', HEAVY, "the answer is cut short", id="cut short"),
         pytest.param(200, "[", HEAVY, "the answer is cut short", id="cut at once"),
         pytest.param(200, '[{"requestId": 1}] x', HEAVY, "is cut short", id="garbage behind"),
-        pytest.param(200, '{"requestId": 1', HEAVY, "200: broken JSON", id="half an object"),
+        pytest.param(200, '{"requestId": 1', HEAVY, "200: broken JSON.", id="half an object"),
+        pytest.param(
+            200,
+            '{"pageTotal": 1, "records" : [{"callId": 1}, {"callId": 07, "x": "something long"}]}',
+            HEAVY,
+            "200: broken JSON (record 2).",
+            id="a broken page",
+        ),
         pytest.param(200, b"\xff\xfe", SITE, "200: a text.", id="no text at all"),
         pytest.param(200, "<html>x</html>", SITE, "200: an HTML page", id="HTML"),
         pytest.param(502, "<html>x</html>", HEAVY, "502: an HTML page", id="HTML of a proxy"),
+        pytest.param(502, "<html>12 points</html>", HEAVY, "502: an HTML page", id="HTML of words"),
         pytest.param(200, "[" * 5000 + " ", HEAVY, "is cut short", id="deep"),
-        pytest.param(200, '{"a":' * 5000, HEAVY, "200: broken JSON", id="deep object"),
+        pytest.param(200, '{"a":' * 5000, HEAVY, "200: broken JSON.", id="deep object"),
         pytest.param(200, "Error [7]", SITE, "200: a text.", id="text with brackets"),
         pytest.param(200, '{"message": "a\x01b"}', SITE, "200: a\\x01b", id="control character"),
         pytest.param(204, "", EMPTY, "204: nothing", id="204"),
@@ -269,6 +295,7 @@ def message(text: str) -> str:
         # Statuses.
         pytest.param(401, message("no"), FATAL, "no. Check `api_token`.", id="401"),
         pytest.param(400, message("Неверный токен"), FATAL, "Check `api_token`.", id="token"),
+        pytest.param(403, message("Токен истёк"), FATAL, "истёк. Check `api_token`.", id="Token"),
         pytest.param(403, message("Нет прав."), FORBIDDEN, "Нет прав. Check `api_token`", id="403"),
         pytest.param(
             403, "", FORBIDDEN, "403: nothing. Check `api_token`", id="403 without a body"
@@ -287,6 +314,7 @@ def message(text: str) -> str:
             pytest.param(status, "", HEAVY, f"{status}: nothing", id=str(status))
             for status in (408, 420, 423, 425, 449, 460, 499)
         ),
+        pytest.param(300, "Choose", SITE, "300: Choose. It is a redirect", id="300"),
         pytest.param(301, "", SITE, "a redirect, which is not followed", id="301"),
         pytest.param(302, "<html>", SITE, "Check `api_url`.", id="302"),
         pytest.param(308, message("x"), SITE, "a redirect, which is not followed", id="308"),
@@ -307,6 +335,7 @@ def message(text: str) -> str:
             id="points in apiErrorData",
         ),
         pytest.param(429, "Суточный лимит", QUOTA, "429: Суточный лимит", id="plain text"),
+        pytest.param(429, '"Суточный лимит"', QUOTA, '429: "Суточный', id="JSON text"),
         # No points.
         pytest.param(
             429, message("Не более 5 запросов в секунду"), REJECTED, "429", id="в секунду"
@@ -314,6 +343,7 @@ def message(text: str) -> str:
         pytest.param(
             429, message("Quota: 5 requests per second"), REJECTED, "429", id="per second"
         ),
+        pytest.param(429, message("QUOTA: 5 REQUESTS PER SECOND"), REJECTED, "429", id="capitals"),
         pytest.param(500, message("endpoint disappointed"), HEAVY, "500", id="within a word"),
     ],
 )
@@ -324,6 +354,7 @@ def test_answer_without_records_is_an_error_that_quotes_the_api(
         read(status, body)
     assert type(raised.value) is error
     assert message in str(raised.value)
+    assert str(raised.value).endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -360,6 +391,7 @@ def test_missing_single_request_is_not_taken_for_a_failure(
     with pytest.raises((FatalAPIError, RetriableAPIError)) as raised:
         read(status, body, "single")
     assert type(raised.value) is error
+    assert " answer" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -445,11 +477,12 @@ def test_keys_are_values_of_columns_as_they_stand_in_the_answer(
     assert read(200, content).keys(("a", "b")) == keys
 
 
+@pytest.mark.parametrize("expected", ["array", "page"])
 @pytest.mark.parametrize("name", ["callId", "Дата", "a.b"])
-def test_ids_are_collected_while_an_answer_is_checked(name: str) -> None:
+def test_ids_are_collected_while_an_answer_is_checked(name: str, expected: Expected) -> None:
     content = json.dumps([{name: 1}, {name: "x"}, {"y": 5}, {"y": {name: 7}}], ensure_ascii=False)
     body = Body(content)
-    answer = read_answer(response(200), body, TOKEN, "page", name)
+    answer = read_answer(response(200), body, TOKEN, expected, name)
     assert answer.ids == [b"1", b'"x"', b"null", b"null"]
 
 
@@ -467,6 +500,8 @@ def test_answers_are_joined_in_their_order() -> None:
     assert (joined.count, joined.ids, joined.received) == (4, [b"1", b"4"], early)
     assert joined.may_repeat
     assert [part.body.closed for part in parts] == [False, *[True] * 5]
+    joined.body.seek(0)
+    assert b"\0" not in joined.body.read()
 
 
 def test_blocks_are_joined_as_they_are() -> None:
@@ -595,6 +630,7 @@ def test_echoed_token_is_masked(body: str) -> None:
     ("text", "quoted"),
     [
         pytest.param("Ошибка.", "Ошибка", id="no full stop"),
+        pytest.param("Код X.", "Код X", id="nothing but the full stop"),
         pytest.param("a\n\t b", "a b", id="one line"),
         pytest.param("x" * 1000, "x" * 300, id="cut"),
         pytest.param("x" * 295 + TOKEN, "x" * 295 + "***", id="masked before it is cut"),
@@ -602,6 +638,21 @@ def test_echoed_token_is_masked(body: str) -> None:
 )
 def test_quoted_text_is_short_and_one_line(text: str, quoted: str) -> None:
     assert quote_message(text, TOKEN) == quoted
+
+
+# What the headers say of it.
+
+
+@pytest.mark.parametrize("packing", ["identity", "x-gzip", "gzip", "Deflate", "deflate, gzip"])
+def test_packings_that_were_undone_already_are_taken(packing: str) -> None:
+    answer = read_answer(response(200, {"Content-Encoding": packing}), Body("[1]"), TOKEN)
+    assert items_of(answer) == [1]
+
+
+def test_packing_that_repeats_the_token_is_not_quoted() -> None:
+    headers = {"Content-Encoding": f"x-{TOKEN}"}
+    with pytest.raises(FatalAPIError, match=r"is packed as x-\*\*\*, which was not asked for"):
+        read_answer(response(200, headers), Body("[1]"), TOKEN)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ LAYOUTS = {
     ),
     "empty objects": "[{},{}, {} ,{}]",
     "with NaN": json.dumps([*JOURNAL, {"siteId": [float("-inf")]}, *JOURNAL]),
+    "arrays between": json.dumps(
+        [{"siteId": 1}, [{"siteId": 2}], {"siteId": 3}] * 20, separators=(",", ":")
+    ),
     "not only objects": json.dumps([1, None, *JOURNAL, "},{", [{}], *JOURNAL]),
 }
 BLOCK_SIZES = [*range(1, 201), 300, 500, 1000, 10_000]
@@ -74,8 +77,12 @@ def test_each_block_knows_how_many_items_it_has(layout: str) -> None:
         assert min(counts) > 0
 
 
-def test_a_block_is_not_much_larger_than_asked_for() -> None:
-    body = json.dumps(JOURNAL * 200).encode()
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param([], id="alike"), pytest.param([{"other": 1}], id="the first begins otherwise")],
+)
+def test_a_block_is_not_much_larger_than_asked_for(first: list[Record]) -> None:
+    body = json.dumps([*first, *JOURNAL * 200]).encode()
     longest = max(len(json.dumps(item)) for item in JOURNAL)
     sizes = [len(array) for array in arrays_of(body, 4096)]
     assert max(sizes) <= 2 * 4096 + longest
@@ -105,6 +112,7 @@ def test_array_is_found_from_where_its_body_stands() -> None:
         pytest.param('{"message": "no"}', id="an error"),
         pytest.param("<html>[]</html>", id="HTML"),
         pytest.param("[", id="cut at the beginning"),
+        pytest.param("[" * 100_000, id="too deep"),
         pytest.param(f"[{{{KEYS}}}", id="no end"),
         pytest.param(f"[{{{KEYS}}},", id="cut after a comma"),
         pytest.param(f'[{{{KEYS}, "subject": "a', id="cut in a text"),
@@ -176,6 +184,19 @@ def test_what_follows_an_empty_array_and_many_blanks_is_an_error() -> None:
         pytest.param(
             '[{"имя": "Ёж"} {"long": "another"}]', Break(1, 19, is_end=False), id="no comma"
         ),
+        pytest.param(
+            '["a\x01b", 07, "and something long"]',
+            Break(2, 8, is_end=False),
+            id="behind a control character",
+        ),
+        pytest.param(
+            '[1,2,07,"and something long"]', Break(3, 5, is_end=False), id="without blanks"
+        ),
+        pytest.param(
+            '[{}\t,\r\n{}, 07, "and something long"]',
+            Break(3, 11, is_end=False),
+            id="with any blanks",
+        ),
         pytest.param('[{}, {"a": "cut', Break(2, 10, is_end=True), id="cut in a text"),
         pytest.param("[{}, 12", Break(2, 6, is_end=True), id="cut in a number"),
         pytest.param("[{}, tr", Break(2, 4, is_end=True), id="cut in a word"),
@@ -189,6 +210,14 @@ def test_break_of_an_array_is_found(text: str, expected: Break | None) -> None:
 
 def test_break_counts_bytes_that_are_no_utf_8_as_they_are() -> None:
     assert find_break(b'["\xff\xd0\x96"; "and something long"]') == Break(1, 5, is_end=False)
+
+
+def test_break_is_counted_from_the_beginning_of_the_body() -> None:
+    body = io.BytesIO(b"\n[" + b'{"a": 1}, ' * 50 + b'{"a": 02}, {"b": "something long"}]')
+    body.seek(1)
+    place = rf"\(record 51, byte {body.getvalue().index(b'2')}\)$"
+    with pytest.raises(BrokenAnswerError, match=place):
+        [*find_blocks(body, count_items, 100)]
 
 
 def test_what_follows_a_break_is_not_read() -> None:

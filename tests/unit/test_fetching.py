@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from concurrent.futures import CancelledError
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -29,7 +28,7 @@ from tap_calltouch.api.answers import Answer
 from tap_calltouch.api.blocks import Block, Blocks
 from tap_calltouch.api.bodies import spool
 from tap_calltouch.api.client import HEAVY_TRIES, MAX_TRIES, Client, Pace
-from tap_calltouch.api.errors import HeavyAnswerError, QuotaExhaustedError
+from tap_calltouch.api.errors import HeavyAnswerError, QuotaExhaustedError, SiteError
 from tap_calltouch.api.fetching import SPARE_PAGES, Fetcher
 from tap_calltouch.api.prefetch import prefetch
 from tap_calltouch.api.query import Site
@@ -331,6 +330,19 @@ Content = bytes | int | BaseException
 """A body with status 200, another status, or an error of the connection."""
 
 
+class Wire(io.BytesIO):
+    """What comes over the network; notes how much of it is taken at a time."""
+
+    def __init__(self, content: bytes, taken: list[int]) -> None:
+        super().__init__(content)
+        self._taken = taken
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        chunk = super().read(size)
+        self._taken.append(len(chunk))
+        return chunk
+
+
 class Api(BaseAdapter):
     """Answers what the client asks.
 
@@ -338,6 +350,7 @@ class Api(BaseAdapter):
         content: Makes an answer of the question.
         journal: What is asked for.
         bodies: All bodies that the client made.
+        taken: How many bytes of the answers were taken at a time.
         warnings: What the user was told.
         calls: How many API calls were counted.
     """
@@ -348,6 +361,7 @@ class Api(BaseAdapter):
         self.queries: list[Query] = []
         self.paths: list[str] = []
         self.bodies: list[IO[bytes]] = []
+        self.taken: list[int] = []
         self.warnings: list[str] = []
         self.calls = 0
         self.ask_for(journal)
@@ -379,7 +393,7 @@ class Api(BaseAdapter):
             raise content
         response = requests.Response()
         response.status_code = 200 if isinstance(content, bytes) else content
-        response.raw = io.BytesIO(content if isinstance(content, bytes) else b"")
+        response.raw = Wire(content if isinstance(content, bytes) else b"", self.taken)
         # Each a second later, by the server's clock.
         date = RECEIVED + timedelta(seconds=len(self.queries))
         response.headers["Date"] = format_datetime(date, usegmt=True)
@@ -473,8 +487,9 @@ def ids(answer: Answer, key: str = "requestId") -> list[int]:
 def test_window_of_requests_is_one_question(connect: Connect) -> None:
     api = connect(Api(lambda _: encoded([row(1), row(2)])))
     found = api.fetch()
-    assert (ids(found), found.may_repeat, found.received) == (
+    assert (ids(found), found.ids, found.may_repeat, found.received) == (
         [1, 2],
+        [],
         False,
         RECEIVED + timedelta(seconds=1),
     )
@@ -494,6 +509,13 @@ def test_pages_of_calls_are_asked_for_in_full_size_by_the_path_of_their_site(
     assert ids(api.fetch(), "callId") == [1, 2]
     assert api.paths == ["/101/calls-diary/calls"] * 2
     assert [(item["page"], item["limit"]) for item in api.queries] == [("1", "1000"), ("2", "1000")]
+
+
+def test_page_is_no_answer_where_there_are_no_pages(connect: Connect) -> None:
+    """There may be others, for which nobody would ask."""
+    page = {"pageTotal": 2, "recordsTotal": 2, "records": [row(1)]}
+    api = connect(Api(lambda _: json.dumps(page).encode()))
+    api.fail(SiteError, "an object with the keys pageTotal, recordsTotal, records")
 
 
 def test_errors_and_warnings_name_stream_site_and_window_once(
@@ -521,8 +543,9 @@ def test_nothing_behind_a_window_that_failed_is_asked_for(connect: Connect) -> N
     api.fail(CancelledError, window=third)
     assert api.calls == 1
     api.content = lambda _: b"[]"
-    with closing(api.fetch(first)), closing(api.fetcher.fetch(Site(202, "Site"), third)):
-        assert api.calls == 3
+    for site, window in ((SITE, first), (SITE, second), (Site(202, "Site"), third)):
+        api.fetch(window, site).close()
+    assert api.calls == 4
 
 
 @pytest.mark.parametrize(
@@ -553,6 +576,29 @@ def test_number_that_cannot_be_asked_for_is_named(connect: Connect) -> None:
     assert api.calls == MAX_TRIES
 
 
+@pytest.mark.parametrize(
+    ("content", "error", "tries"),
+    [
+        pytest.param(500, SiteError, MAX_TRIES, id="a failure"),
+        pytest.param(b"[", SiteError, MAX_TRIES, id="broken"),
+        pytest.param(b"", SiteError, HEAVY_TRIES, id="nothing"),
+        pytest.param(requests.ConnectionError("no"), FatalAPIError, MAX_TRIES, id="no answer"),
+    ],
+)
+def test_what_is_not_even_answered_is_not_for_one_site_alone(
+    connect: Connect, content: Content, error: type[Exception], tries: int
+) -> None:
+    api = connect(Api(lambda _: content))
+    with pytest.raises(error, match=rf" Gave up after {tries} tries\.$") as raised:
+        api.fetcher.fetch(SITE, AN_HOUR)
+    assert (type(raised.value), api.calls) == (error, tries)
+
+
+def test_empty_answers_behind_other_failures_are_not_asked_for_for_ever(connect: Connect) -> None:
+    api = connect(Api(lambda _: b"" if len(api.queries) > 2 else requests.ConnectionError("no")))
+    api.fail(SiteError, "answered 200: nothing. Gave up after 3 tries", AN_HOUR)
+
+
 @pytest.mark.parametrize("number", [10, 1000])
 def test_sample_is_one_call_however_many_rows_come(connect: Connect, number: int) -> None:
     api = connect(Api(lambda _: encoded(rows_over(24, number))))
@@ -572,6 +618,12 @@ def test_each_api_call_is_counted_whichever_thread_it_is_in(connect: Connect) ->
     api = connect(Api(lambda _: b"[]"))
     hammer(lambda _: api.fetcher.fetch(SITE, A_DAY).close(), 125)
     assert len(api.queries) == api.calls == 125 * THREADS
+
+
+def test_long_answer_is_taken_piece_by_piece(connect: Connect) -> None:
+    api = connect(Api(lambda _: encoded([row(number, text="x" * 1000) for number in range(1200)])))
+    assert api.fetch().count == 1200
+    assert max(api.taken) < 600_000
 
 
 # Broken answers.
@@ -862,10 +914,13 @@ def test_empty_period_is_one_call_and_whole(connect: Connect, total: int | None)
     assert (call_ids(api.fetch()), api.pages, api.warnings) == ([], [1], [])
 
 
+@pytest.mark.parametrize(("size", "pages"), [(2, [1, 2]), (1, [1, 2, 3])])
 @pytest.mark.parametrize("total", [0, None, "4", 4.0, True, -1, [4]])
-def test_without_a_page_total_the_records_total_counts(connect: Connect, total: object) -> None:
-    api = connect(PagedApi(calls(1, 2, 3), 2, totals={"pageTotal": total}))
-    assert (call_ids(api.fetch()), api.pages, api.warnings) == ([1, 2, 3], [1, 2], [])
+def test_without_a_page_total_the_records_total_counts(
+    connect: Connect, total: object, size: int, pages: list[int]
+) -> None:
+    api = connect(PagedApi(calls(1, 2, 3), size, totals={"pageTotal": total}))
+    assert (call_ids(api.fetch()), api.pages, api.warnings) == ([1, 2, 3], pages, [])
 
 
 def test_first_page_without_any_total_ends_the_reading(connect: Connect) -> None:
@@ -1071,6 +1126,16 @@ class FullBody(io.BytesIO):
         return super().write(data)
 
 
+def fill_disk(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be added to an answer."""
+
+    def full() -> IO[bytes]:
+        api.bodies.append(FullBody())
+        return api.bodies[-1]
+
+    monkeypatch.setattr(client_module, "spool", full)
+
+
 @pytest.mark.parametrize("journal", [Requests.journal, Calls.journal], ids=["requests", "calls"])
 def test_full_disk_is_named_with_its_window_and_no_body_stays_open(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, journal: Journal
@@ -1081,15 +1146,19 @@ def test_full_disk_is_named_with_its_window_and_no_body_stays_open(
         return json.dumps({"pageTotal": 2, "recordsTotal": 2, "records": calls(1)}).encode()
 
     api = connect(Api(content, journal))
-
-    def full() -> IO[bytes]:
-        api.bodies.append(FullBody())
-        return api.bodies[-1]
-
-    monkeypatch.setattr(client_module, "spool", full)
+    fill_disk(api, monkeypatch)
     error = api.fail(FatalAPIError, "the temporary folder cannot hold the answer")
     assert error.startswith("Site, window 2024-01-08 to 2024-01-")
     assert error.count("window") == 1
+
+
+@pytest.mark.usefixtures("ten")
+def test_full_disk_is_named_with_the_window_that_the_api_caps(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = connect(capped(rows_over(7 * 24, 15), 10))
+    fill_disk(api, monkeypatch)
+    api.fail(FatalAPIError, "^Site, window 2024-01-08 to 2024-01-14: the temporary folder cannot")
 
 
 def test_readings_are_closed_if_they_cannot_be_joined(

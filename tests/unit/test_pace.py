@@ -16,8 +16,9 @@ import requests
 from requests.adapters import BaseAdapter
 from singer_sdk.exceptions import FatalAPIError
 
+from tap_calltouch.api import client as client_module
 from tap_calltouch.api.client import Client, Pace, wait_seconds
-from tap_calltouch.api.errors import BusyError, SiteError
+from tap_calltouch.api.errors import BusyError, QuotaExhaustedError, SiteError
 from tap_calltouch.api.failures import Failures
 from tap_calltouch.api.query import Site
 from tap_calltouch.config.checks import fill_defaults
@@ -283,7 +284,7 @@ def client_of(clock: Clock, adapter: BaseAdapter, monkeypatch: pytest.MonkeyPatc
 
 def test_rejections_use_up_no_tries(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     api = Rejecting(clock, 8)
-    answer = client_of(clock, api, monkeypatch).get("/x", {}, "Site")
+    answer = client_of(clock, api, monkeypatch).get("/x", {}, "Site", expected="array")
     answer.close()
     assert (answer.count, answer.ids, api.calls) == (1, [], 9)
 
@@ -293,8 +294,81 @@ def test_ten_minutes_of_rejections_end_that_site(
 ) -> None:
     api = Rejecting(clock, float("inf"))
     with pytest.raises(BusyError, match="answered nothing else for ten minutes"):
-        client_of(clock, api, monkeypatch).get("/x", {}, "Site")
+        client_of(clock, api, monkeypatch).get("/x", {}, "Site", expected="array")
     assert 1600 <= clock.now < 2000
+
+
+class Scripted(BaseAdapter):
+    """An API that gives one answer after the other, each at once.
+
+    Attributes:
+        times: When it was called.
+    """
+
+    def __init__(self, clock: Clock, *statuses: int, retry_after: str = "") -> None:
+        super().__init__()
+        self.times: list[float] = []
+        self._clock = clock
+        self._statuses = iter(statuses)
+        self._retry_after = retry_after
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        """Answer without a network."""
+        self.times.append(self._clock.now)
+        answer = response(self._retry_after)
+        answer.status_code = next(self._statuses)
+        answer.raw = io.BytesIO(b"[]")
+        return answer
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def test_the_ten_minutes_begin_with_the_first_rejected_call(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Scripted(clock, *[429] * 9, retry_after="300")
+    with pytest.raises(BusyError):
+        client_of(clock, api, monkeypatch).get("/x", {}, "Site", expected="array")
+    assert api.times == [1000, 1300, 1600]
+
+
+def test_another_answer_lets_the_rejections_begin_anew(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their waits and their ten minutes."""
+    tries: list[int] = []
+
+    def wait(attempt: int, _: object) -> float:
+        tries.append(attempt)
+        return 250.0
+
+    monkeypatch.setattr(client_module, "wait_seconds", wait)
+    api = Scripted(clock, 429, 429, 429, 500, 429, 429, 429, 200)
+    client_of(clock, api, monkeypatch).get("/x", {}, "Site", expected="array").close()
+    assert tries == [1, 2, 3, 1, 1, 2, 3]
+    assert api.times == [1000 + 250 * number for number in range(8)]
+    said = "Site: the API answered %d: an array. Trying again in 250.0 s."
+    assert caplog.messages == [said % status for status in (429, 429, 429, 500, 429, 429, 429)]
+
+
+def test_calls_that_are_answered_win_the_pace_back(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Scripted(clock, 429, *[200] * 5, retry_after="1")
+    client = client_of(clock, api, monkeypatch)
+    for _ in range(5):
+        client.get("/x", {}, "Site", expected="array").close()
+    found = gaps(api.times[2:])
+    assert found == sorted(set(found), reverse=True)
+
+
+def test_failed_call_is_tried_again_when_the_api_asks_for_it(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Scripted(clock, 503, 200, retry_after="7")
+    client_of(clock, api, monkeypatch).get("/x", {}, "Site", expected="array").close()
+    assert api.times == [1000, 1007]
 
 
 def test_two_sites_in_turn_that_are_rejected_so_long_end_the_run() -> None:
@@ -304,3 +378,11 @@ def test_two_sites_in_turn_that_are_rejected_so_long_end_the_run() -> None:
         failures.add(site, error)
     with pytest.raises(FatalAPIError, match=r"^d$"):
         failures.add(sites[3], BusyError("d"))
+
+
+def test_points_are_used_up_for_one_site_alone() -> None:
+    failures = Failures()
+    failures.add(Site(1, "calls of 1"), QuotaExhaustedError("a"))
+    failures.add(Site(2, "calls of 2"), SiteError("b"))
+    sites = [Site(number, f"requests of {number}") for number in (1, 2, 3)]
+    assert [failures.is_exhausted(site) for site in sites] == [True, False, False]
