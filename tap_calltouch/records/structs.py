@@ -81,13 +81,11 @@ class Shape:
 
         It has none for an object with both named fields and free keys.
         """
-        names = "".join(self.fields)
-        is_free = self.kind == "any" or (self.kind == "object" and self.items)
         return (
             not self.is_open
-            and not (is_free and self.deselected)
+            and not (self.deselected and self.kind in {"any", "object"})
             and not (self.items and (self.fields or self.kind == "any"))
-            and not any(char in '"\\' or char < " " for char in names)
+            and not any(char in {'"', "\\"} or char < " " for name in self.fields for char in name)
             and all(inner.is_typed for inner in self.fields.values())
             and (self.items is None or self.items.is_typed)
         )
@@ -162,7 +160,6 @@ def _deselected_below(mask: Mapping[Breadcrumb, bool], path: Breadcrumb) -> froz
         crumb[len(path) + 1 :: 2]
         for crumb, is_selected in mask.items()
         if not is_selected
-        and len(crumb) > len(path)
         and crumb[: len(path)] == path
         and set(crumb[len(path) :: 2]) == {"properties"}
     )
@@ -176,7 +173,7 @@ def _type_of(schema: Schema) -> str:
 
 
 def _has_instants(schema: Schema) -> bool:
-    inner = [*schema.get("properties", {}).values(), schema.get("items") or {}]
+    inner = [*schema.get("properties", {}).values(), schema.get("items")]
     return schema.get("format") == "date-time" or any(map(_has_instants, filter(None, inner)))
 
 
@@ -217,7 +214,7 @@ def struct_type(
             decoded, default = decoded | None, None
         options = msgspec.field(default=default, name=key)
         fields.append((names[key], decoded, options))
-    return msgspec.defstruct(prefix.rstrip(".") or "Record", fields, kw_only=True, gc=False)
+    return msgspec.defstruct(f"{prefix}Record", fields, kw_only=True, gc=False)
 
 
 def _python_type(shape: Shape, drifting: Collection[str], path: str) -> Any:

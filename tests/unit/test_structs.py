@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -172,6 +173,21 @@ def test_shape_of_a_schema_without_instants(schema: Any, shape: Shape) -> None:
             record({"sum": NUMBER, "created": WHEN}, ANY),
             id="an open object keeps its instants",
         ),
+        pytest.param(
+            "order",
+            {
+                "properties": {"created": {"type": "integer"}},
+                "additionalProperties": True,
+            },
+            record({"created": INTEGER}, ANY),
+            id="an inner override of an open object",
+        ),
+        pytest.param(
+            "order",
+            {"additionalProperties": {"type": "integer"}},
+            ANY,
+            id="an object of integers, or anything else",
+        ),
         pytest.param("plain", {"type": "object"}, Shape("object", items=ANY), id="a map"),
         pytest.param(
             "order",
@@ -195,6 +211,19 @@ def test_unlisted_fields_keep_their_order() -> None:
     assert list(shape_of({"type": "object"}, own).fields) == names
     value = dict.fromkeys(names, "a")
     assert list(Cleaner("ms").clean_object(value, record({}, ANY))) == names
+
+
+def test_msgspec_has_no_type_for_an_array_that_may_be_anything_else() -> None:
+    shape = shape_of({}, {"type": "array", "items": INSTANT})
+    assert shape == Shape("array", items=WHEN, is_open=True)
+    assert not shape.is_typed
+
+
+def test_the_garbage_collector_does_not_look_at_records() -> None:
+    """There are many, and none refers to itself."""
+    shape = record({"tags": Shape("array", items=TEXT), "order": record({"sum": NUMBER})})
+    decoded = msgspec.json.decode(b'{"tags": ["a"], "order": {"sum": 5}}', type=struct_type(shape))
+    assert not gc.is_tracked(decoded)
 
 
 # Selection.
@@ -258,7 +287,7 @@ def test_deselected_fields_that_no_shape_lists_are_known_by_their_paths(
     schema: dict[str, Any], shape: Shape
 ) -> None:
     catalog = {"type": "object", "properties": {"x": schema}}
-    found = shape_of(catalog, {}, mask("x.a", "x.b.c")).fields["x"]
+    found = shape_of(catalog, {}, mask("x.a", "x.b.c", "y.d")).fields["x"]
     assert found == replace(shape, deselected=frozenset({("a",), ("b", "c")}))
 
 
@@ -266,6 +295,12 @@ def test_free_form_object_can_be_without_its_instants() -> None:
     catalog = {"type": "object", "properties": {"order": {"type": "object"}}}
     shape = shape_of(catalog, OWN, mask("order.created", "order.sum")).fields["order"]
     assert shape == Shape("object", items=ANY, deselected=frozenset({("created",), ("sum",)}))
+
+
+def test_free_form_object_can_be_without_the_instants_of_its_objects() -> None:
+    order = shape_of({"type": "object"}, OWN, mask("order.created")).fields["order"]
+    expected = Shape("object", items=ANY, deselected=frozenset({("created",)}))
+    assert order == replace(expected, is_open=True)
 
 
 @pytest.mark.parametrize("kind", [{}, {"type": ["object", "string"]}, {"type": "object"}])
