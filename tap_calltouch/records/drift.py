@@ -54,12 +54,12 @@ class Drift:
             array: A JSON array that begins with the record.
             schema: JSON Schema of a record.
         """
-        text = array[:_FIRST_BYTES].decode("utf-8", "replace")[1:].lstrip()
+        text = array[:_FIRST_BYTES].decode(errors="replace")[1:].lstrip()
         try:
             record, _ = _decode_first(text)
         except (ValueError, RecursionError):
             return  # cut off, empty or broken; the decoder says so if it matters
-        self.unknown |= dict(_unknown_fields(record, schema, ""))
+        self.unknown |= dict(_unknown_fields(record, schema))
 
     def report(self) -> Iterator[tuple[int, str]]:
         """Yield a line, with its level, for each kind of difference. No line holds a value."""
@@ -76,7 +76,9 @@ class Drift:
             yield WARNING, f"Unknown fields (please report them): {listed}"
 
 
-def _unknown_fields(value: Any, schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+def _unknown_fields(
+    value: Any, schema: dict[str, Any], path: str = ""
+) -> Iterator[tuple[str, str]]:
     is_array = "items" in schema
     if is_array or "properties" in schema:
         value = read_nested(value)

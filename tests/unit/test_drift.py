@@ -90,6 +90,13 @@ def test_only_the_first_record_of_an_answer_is_looked_at() -> None:
         "new": "integer",
         "newest": "string",
     }
+    assert unknown('[{"client": {"phones": [{}, {"kind": "x"}]}}]') == {}  # nor others of an array
+
+
+def test_a_long_answer_is_looked_at_though_a_character_is_cut_in_two() -> None:
+    for blank in ("", " "):
+        answer = f'[{{"new": 1}},{blank}"{"я" * 100_000}"]'
+        assert unknown(answer) == {"new": "integer"}
 
 
 @pytest.mark.parametrize(
