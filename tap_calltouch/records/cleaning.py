@@ -181,9 +181,9 @@ def read_nested(value: Any) -> Any:
     text = value.strip()
     if text in {"", "null"}:
         return None
-    if text[0] in "[{":
+    if text[0] in {"[", "{"}:
         with suppress(ValueError):
-            return decode_leniently(text.encode("utf-8", "surrogatepass"))
+            return decode_leniently(text.encode(errors="surrogatepass"))
     return value
 
 
@@ -238,7 +238,7 @@ def _without(value: Any, paths: Collection[tuple[str, ...]]) -> Any:
 
 
 def _to_boolean(value: Any) -> bool:
-    return value if isinstance(value, bool) else _BOOLEANS[str(value).strip().lower()]
+    return _BOOLEANS[str(value).strip().lower()]
 
 
 def _to_anything(value: Any) -> Any:

@@ -127,16 +127,18 @@ class RecordDecoder:
         self._decode_array = msgspec.json.Decoder(records, dec_hook=self._decode_value).decode
 
     def _decode_value(self, python_type: Any, value: Any) -> Any:
-        """Convert a value of a placeholder type. Passed to msgspec as `dec_hook`."""
+        """Convert a value of a placeholder type. Passed to msgspec as `dec_hook`.
+
+        Raises:
+            TypeError: If the value does not fit, as msgspec wants it said.
+        """
         if python_type is Instant:
             if type(value) is int:
                 return format_epoch_ms(value * self._unit)
-            msg = "Expected an epoch number"
-            raise TypeError(msg)
+            raise TypeError
         cleaned = self._cleaner.clean(value, python_type.shape, python_type.path)
         if cleaned is None and python_type.path in {*self._required, *self._defaults}:
-            msg = "Expected a usable value"
-            raise TypeError(msg)
+            raise TypeError
         is_scalar = not isinstance(cleaned, (dict, list))
         return cleaned if is_scalar else msgspec.convert(cleaned, python_type.fitting)
 
@@ -162,7 +164,7 @@ class RecordDecoder:
     def _attempt(self, array: bytes) -> list[Any] | None:
         """Decode records at once; None if something in them does not fit."""
         # `rfind` looks for the first byte, a backslash, which is rare; `find` for the last, a zero.
-        if not self._is_typed or array.rfind(_NUL) >= 0:
+        if not self._is_typed or array.rfind(_NUL) != -1:
             return None
         try:
             records: list[Any] = self._decode_array(array)

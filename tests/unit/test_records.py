@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from sandbox import CallJournal, Journal
 from tap_calltouch.instants import format_epoch_ms
+from tap_calltouch.lenient import decode_leniently
 from tap_calltouch.records import decoding
 from tap_calltouch.records.cleaning import Cleaner, UnusableRecordError
 from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
@@ -156,9 +157,9 @@ def test_what_is_deselected_of_a_free_form_object_is_left_out(
     shape: Shape, *, as_text: bool
 ) -> None:
     shape = replace(shape, deselected=frozenset({("a",), ("b", "c")}))
-    value = {"a": 1, "b": {"a": 2, "c": 3}, "c": {"a": 4}, "d": [{"a": 5}]}
+    value = {"a": 1, "b": {"a": 2, "c": 3}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
     cleaned = Cleaner("ms").clean(json.dumps(value) if as_text else value, shape, "attrs")
-    assert cleaned == {"b": {"a": 2}, "c": {"a": 4}, "d": [{"a": 5}]}
+    assert cleaned == {"b": {"a": 2}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
 
 
 @pytest.mark.parametrize("value", ["5", '"x"', "true", '[{"a": 1}]'])
@@ -167,6 +168,23 @@ def test_a_catalog_may_allow_any_value_where_the_schema_has_an_object(value: str
     (record,), drift = decode(f'[{{{KEYS}, "order": {value}}}]', catalog=catalog)
     assert record["order"] == json.loads(value)
     assert counts(drift) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param('[{"dateCreated": 0}]', [{"dateCreated": EPOCH}], id="array"),
+        pytest.param('{"dateCreated": 0}', [{"dateCreated": EPOCH}], id="one object"),
+        pytest.param("5", [5], id="one value"),
+        pytest.param("NaN", None, id="NaN"),
+    ],
+)
+def test_a_catalog_may_allow_any_items_where_the_schema_has_objects(
+    value: str, expected: object
+) -> None:
+    catalog = {**SCHEMA, "properties": {**SCHEMA["properties"], "orders": {"type": "array"}}}
+    (record,), _ = decode(f'[{{{KEYS}, "orders": {value}}}]', catalog=catalog)
+    assert record["orders"] == expected
 
 
 # What is put behind a field so that its record is read in one way or the other.
@@ -395,6 +413,7 @@ CONVERTED: list[tuple[str, str, object]] = [
     ("ctClientId", '"-9223372036854775808"', -(2**63)),
     ("order.currentAmount", '"12.5"', 12.5),
     ("order.currentAmount", '"1e3"', 1000.0),
+    ("order.currentAmount", '"1E3"', 1000.0),
     ("order.currentAmount", '" -12 "', -12),
     ("order.currentAmount", '"+9007199254740993"', 2**53 + 1),
     ("uniqueRequest", '"true"', True),
@@ -490,9 +509,21 @@ def test_what_stands_for_an_object_or_array_is_read_as_one_and_counted(
         assert not removed, way
 
 
-def test_values_within_what_stands_for_an_array_are_counted_by_their_own_path() -> None:
-    text = json.dumps(json.dumps([{"sum": 5, "orderId": "x", "orderNumber": "\x00"}]))
-    _, drift = decode_field("orders", text)
+ORDER = {"sum": 5, "orderId": "x", "orderNumber": "\x00"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(json.dumps([ORDER]), id="text of an array"),
+        pytest.param(json.dumps(ORDER), id="text of one object"),
+        pytest.param(ORDER, id="one object"),
+    ],
+)
+def test_values_within_what_stands_for_an_array_are_counted_by_their_own_path(
+    value: object,
+) -> None:
+    _, drift = decode_field("orders", json.dumps(value))
     assert all_counts(drift) == [
         {"orders": 1, "orders[].sum": 1},
         {"orders[].orderNumber": 1},
@@ -543,6 +574,7 @@ def test_what_no_database_takes_is_replaced_within_a_text_of_json_and_counted(
         case("order.currentAmount", "9" * 400),
         case("order.currentAmount", '"1e999"'),
         case("order.currentAmount", '"nan"'),
+        case("order.currentAmount", '"١.٥"'),
         case("order.currentAmount", "true"),
         case("order.currentAmount", '"2 800"'),
         case("uniqueRequest", '"yes"'),
@@ -647,6 +679,16 @@ def test_characters_that_no_database_takes_are_replaced_and_counted(text: bytes)
     assert all_counts(drift) == [{}, {"subject": 1, "comments[].comment": 1}, {}]
 
 
+def test_what_no_database_takes_does_not_hide_an_array_in_its_text() -> None:
+    found, drift = decode_field("RequestTags[].names", json.dumps('["x", "\ud800"]'))
+    assert (found[0], {*found[1]}) == ("x", {"\ufffd"})
+    assert all_counts(drift) == [
+        {"RequestTags[].names": 1},
+        {"RequestTags[].names[]": 1},
+        {},
+    ]
+
+
 def test_an_escaped_backslash_is_not_a_nul() -> None:
     found, drift = decode_field("subject", '"C:\\\\u0000"')
     assert found == "C:\\u0000"
@@ -679,13 +721,30 @@ def test_the_last_of_duplicate_keys_wins(first: str, last: str, expected: str | 
 
 
 def test_changes_are_counted_by_field() -> None:
-    orders = '"orders": [{"sum": 1}, {"sum": "1"}, {"orderId": "x"}]'
+    orders = '"orders": [{"sum": 1}, {"sum": "1"}, {"orderId": "x"}, {"orderId": "y"}]'
     items = [f'{{{KEYS}, "subject": 1, {orders}}}'] * 3
     _, drift = decode(f"[{','.join(items)}]")
-    assert counts(drift) == ({"subject": 3, "orders[].sum": 3}, {"orders[].orderId": 3})
+    assert counts(drift) == ({"subject": 3, "orders[].sum": 3}, {"orders[].orderId": 6})
 
 
-def test_a_record_that_does_not_fit_leaves_the_others_alone() -> None:
+def test_a_change_is_counted_once_though_its_record_is_tried_twice() -> None:
+    items = [f'{{{KEYS}, "subject": 5{rest}}}' for rest in ("", ', "ctClientId": "x"')]
+    _, drift = decode(f"[{','.join(items)}]")
+    assert counts(drift) == ({"subject": 2}, {"ctClientId": 1})
+
+
+def test_a_record_that_does_not_fit_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lenient = Mock(wraps=decode_leniently)
+    monkeypatch.setattr(decoding, "decode_leniently", lenient)
+    texts = [f'{{{KEYS}, "ctClientId": {number}}}' for number in ("1", '"x"', "3")]
+    records, _ = decode(f"[{','.join(texts)}]")
+    assert [record["ctClientId"] for record in records] == [1, None, 3]
+    assert lenient.call_count == 1
+
+
+def test_a_record_that_is_not_quite_json_leaves_the_others_alone() -> None:
     texts = [f'{{{KEYS}, "subject": {subject}}}' for subject in ('"a"', "NaN", '"c"')]
     records, _ = decode(f"[{','.join(texts)}]")
     assert [record["subject"] for record in records] == ["a", None, "c"]
@@ -721,31 +780,72 @@ def test_blocks_of_any_size_give_the_same_records() -> None:
         assert encode([record for _, record in pairs]) == expected, f"blocks of {size} bytes"
 
 
-@pytest.mark.parametrize("rest", ["", ', "manager": "\\u0000"'])
+@pytest.mark.parametrize(
+    ("fields", "number"),
+    [
+        pytest.param(['"subject": []'], 1, id="one field"),
+        pytest.param(['"subject": [], "manager": "\\u0000"'], 1, id="beside a NUL"),
+        pytest.param(['"subject": []', '"ctClientId": "x"'], 2, id="two, in turn"),
+    ],
+)
 def test_a_field_that_fits_nowhere_is_compiled_for_once(
-    monkeypatch: pytest.MonkeyPatch, rest: str
+    monkeypatch: pytest.MonkeyPatch, fields: list[str], number: int
 ) -> None:
     """Else each record would take a thousand times as long."""
     decoder = decoder_for(site=SITE)
     compiled = Mock(wraps=struct_type)
     monkeypatch.setattr(decoding, "struct_type", compiled)
-    item = f'{{{KEYS}, "subject": []{rest}}}'
-    array = f"[{','.join([item] * 20)}]".encode()
-    assert len([*decoder.records([array, array])]) == 40
-    assert compiled.call_count == 1
+    items = [f"{{{KEYS}, {field}}}" for field in fields] * 20
+    array = f"[{','.join(items)}]".encode()
+    assert len([*decoder.records([array, array])]) == len(items) * 2
+    assert compiled.call_count == number
 
 
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        pytest.param('"subject": 5', "subject", id="converted"),
+        pytest.param('"ctClientId": "x"', "ctClientId", id="removed"),
+        pytest.param('"requestId": "2"', "requestId", id="a key"),
+        pytest.param('"order": {"currentAmount": "5"}', "order.currentAmount", id="in an object"),
+        pytest.param('"orders": [{"sum": 5}]', "orders[].sum", id="in an array"),
+        pytest.param('"session": "{\\"city\\": \\"x\\"}"', "session", id="an object"),
+        pytest.param('"comments": {"comment": "x"}', "comments", id="an array"),
+    ],
+)
 def test_fields_that_drifted_before_are_decoded_with_their_block(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, field: str, path: str
 ) -> None:
     drift = Drift()
     decoder = decoder_for(site=SITE, drift=drift)
-    item = f'{{{KEYS}, "subject": 5}}'
+    item = f"{{{KEYS}, {field}}}"
     array = f"[{', '.join([item] * 20)}]".encode()
-    assert len([*decoder.records([array])]) == 20
+    before = [record for _, record in decoder.records([array])]
     monkeypatch.setattr(RecordDecoder, "_decode_singly", None)
-    assert len([*decoder.records([array])]) == 20
-    assert counts(drift) == ({"subject": 40}, {})
+    records = [record for _, record in decoder.records([array])]
+    assert encode(records) == encode(before)
+    assert {name: number for (_, name), number in drift.changes.items()} == {path: 40}
+    values = msgspec.structs.astuple(records[0])
+    nested = [value[0] if isinstance(value, list) else value for value in values]
+    assert not [value for value in nested if isinstance(value, dict)]  # flattening wants structs
+
+
+def test_records_that_do_not_say_their_site_are_decoded_with_their_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RecordDecoder, "_decode_singly", None)
+    records, _ = decode('[{"requestId": 2, "date": 0}, {"requestId": 3, "date": 0}]')
+    assert [record["siteId"] for record in records] == [SITE, SITE]
+
+
+def test_keys_that_are_as_the_schema_has_them_are_not_decoded_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding, "KeyDecoder", None)
+    fields = {name: SCHEMA["properties"][name] for name in COLUMNS["requests"]}
+    decoder = decoder_for(catalog={"type": "object", "properties": fields})
+    ((key, _),) = decoder.records([f"[{{{KEYS}}}]".encode()])
+    assert key == (1, 2, EPOCH)
 
 
 # Every way to decode.
