@@ -132,6 +132,8 @@ class Cleaner:
         if shape.kind == "object":
             raise ValueError
         inner, path = shape.items or ANY, f"{path}[]"
+        if shape.deselected:
+            value = nested  # its text holds what is deselected, too
         fit = self._fit_nested if _is_nested(value, inner) else self._fit
         item = fit(value, inner, path)
         return None if item is None else [item]

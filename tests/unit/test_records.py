@@ -162,6 +162,16 @@ def test_what_is_deselected_of_a_free_form_object_is_left_out(
     assert cleaned == {"b": {"a": 2}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_what_is_deselected_of_one_object_in_place_of_an_array_is_left_out(
+    *, as_text: bool
+) -> None:
+    shape = Shape("array", items=ANY, deselected=frozenset({("a",)}))
+    value = {"a": 1, "b": 2}
+    cleaned = Cleaner("ms").clean(json.dumps(value) if as_text else value, shape, "attrs")
+    assert cleaned == [{"b": 2}]
+
+
 @pytest.mark.parametrize("value", ["5", '"x"', "true", '[{"a": 1}]'])
 def test_a_catalog_may_allow_any_value_where_the_schema_has_an_object(value: str) -> None:
     catalog = {**SCHEMA, "properties": {**SCHEMA["properties"], "order": {}}}
@@ -487,6 +497,7 @@ NESTED = [
     case("RequestTags[].names", '"[\\"x\\", null]"', ["x", None], 1),
     case("session.additionalTags", '{"name": "x"}', ['{"name": "x"}'], 1),
     case("session.additionalTags", '"{\\"name\\": 1}"', ['{"name": 1}'], 1),
+    case("session.additionalTags", '"{\\"name\\":1}"', ['{"name":1}'], 1),
 ]
 
 
