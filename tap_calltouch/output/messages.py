@@ -46,7 +46,7 @@ def append_line(block: bytearray, value: Any, stream: str) -> None:
     start = len(block)
     try:
         encoder.encode_into(value, block, -1)
-    except (OverflowError, RecursionError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - what a map has made can fail in any way
         del block[start:]
         # Not its message, which may quote the record.
         msg = (

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
 
 from tap_calltouch.output import messages
@@ -192,6 +193,30 @@ def test_a_pipe_that_another_process_has_filled_meanwhile_is_waited_for(
     assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
 
 
+@pytest.mark.parametrize("can_reopen", [True, False], ids=["of Linux", "of others"])
+def test_no_write_to_a_pipe_waits_for_its_reader(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, *, can_reopen: bool
+) -> None:
+    """So that a signal is noticed: a write takes what fits, or what is sure to fit."""
+
+    def fail(*_: object) -> int:
+        raise FileNotFoundError
+
+    write = os.write
+    sizes: list[int] = []  # of writes that could wait
+
+    def note(descriptor: int, view: memoryview) -> int:
+        sizes.append(len(view) if os.get_blocking(descriptor) else 0)
+        return write(descriptor, view)
+
+    if not can_reopen:
+        monkeypatch.setattr(os, "open", fail)
+    monkeypatch.setattr(os, "write", note)
+    BlockWriter().write_message(state(1, "x" * 10_000))
+    assert max(sizes) == (0 if can_reopen and sys.platform == "linux" else select.PIPE_BUF)
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
+
+
 def test_on_windows_nobody_asks_whether_a_pipe_can_be_written_to(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,13 +240,18 @@ def test_everything_arrives_in_order_through_a_slow_reader(pipe: Pipe) -> None:
     assert names(pipe.lines(reading)) == expected
 
 
-def test_a_stdout_without_a_descriptor_works(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_io", [True, False], ids=["of io", "of another kind"])
+def test_a_stdout_without_a_descriptor_works(
+    monkeypatch: pytest.MonkeyPatch, *, is_io: bool
+) -> None:
     stdout = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stdout", stdout if is_io else SimpleNamespace(write=stdout.write))
     writer = BlockWriter()
     writer.write_record(record(1, "Ж"))
     writer.write_message(state(1))
-    assert names(stdout.getvalue().encode().splitlines(keepends=True)) == [1, "state 1"]
+    end(writer)
+    lines = stdout.getvalue().encode().splitlines(keepends=True)
+    assert names(lines) == [1, "state 1", "state 1"]
 
 
 def test_what_was_printed_before_comes_first(
@@ -252,6 +282,31 @@ def test_values_that_stream_maps_make_can_be_written(
     writer.write_record(record(text=value))
     writer.flush()
     assert written in pipe.waiting()
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        pytest.param(ENDLESS, "RecursionError", id="a list in itself"),
+        pytest.param("\ud800", "UnicodeEncodeError", id="half a character"),
+    ],
+)
+def test_a_record_that_json_cannot_hold_is_one_sentence_and_leaves_those_before_it_whole(
+    pipe: Pipe, value: object, error: str
+) -> None:
+    writer = BlockWriter()
+    writer.write_record(record(1))
+    with pytest.raises(FatalAPIError) as raised:
+        writer.write_record(record(2, value))
+    assert str(raised.value) == (
+        f"A record of stream requests cannot be written as JSON ({error}). Check `stream_maps`."
+    )
+    writer.flush()
+    assert names(pipe.waiting().splitlines(keepends=True)) == [1]
 
 
 @pytest.mark.parametrize("size", [10, 1_000_000])
@@ -320,6 +375,16 @@ def test_termination_repeats_the_last_state_after_blocks_of_records(pipe: Pipe) 
     writer.write_record(record(3))
     end(writer)
     assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1", 2, "state 1"]
+
+
+def test_termination_repeats_the_last_state_after_another_message(pipe: Pipe) -> None:
+    """As at the beginning of the next stream."""
+    writer = BlockWriter()
+    writer.write_message(state(1))
+    writer.write_message(SchemaMessage("calls", {"properties": {}}, ["id"]))
+    end(writer)
+    kinds = [json.loads(line)["type"] for line in pipe.waiting().splitlines()]
+    assert kinds == ["STATE", "SCHEMA", "STATE"]
 
 
 @pytest.mark.parametrize(("more", "written"), [(-1, [0]), (0, [0]), (1, [0, 1])])
@@ -418,20 +483,21 @@ def test_the_process_ends_within_two_seconds_of_a_signal(
     """By a clock that goes on whenever the writer waits for a target that is stuck."""
     waits: list[float] = []
 
-    def wait(_: int) -> bool:
-        waits.append(0.1)
+    def wait(*arguments: Any) -> tuple[list[int], ...]:
+        waits.append(arguments[-1])
         assert len(waits) < 100
-        return False
+        return [], [], []
 
     writer = BlockWriter()
     writer.write_message(state(1))
     assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
     monkeypatch.setattr(messages, "FINAL_WRITE_SECONDS", FINAL_WRITE_SECONDS)  # of the package
     monkeypatch.setattr(messages, "time", SimpleNamespace(monotonic=lambda: sum(waits)))
-    monkeypatch.setattr(messages, "_is_writable", wait)
+    monkeypatch.setattr(select, "select", wait)
     with pytest.raises(SystemExit, match="143"):
         writer.terminate(signal.SIGTERM)
     assert 0.5 < sum(waits) < 1.7  # the rest is for the process itself
+    assert max(waits) < 0.5  # it looks for a signal between them
     assert pipe.waiting() == b""
 
 
