@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlparse
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
@@ -82,6 +84,19 @@ def test_storage_may_be_elsewhere_than_on_this_machine() -> None:
         assert [json.loads(line) for line in file] == [builtins(record) for record in records]
 
 
+def test_the_parameters_of_a_storage_reach_its_file_system() -> None:
+    config = batch_config(Path("/x"), 1000)
+    config.storage = StorageTarget("memory://calltouch", params={"key": "value"})
+    found: list[Json] = []
+
+    def records() -> Iterator[Json]:
+        yield {"id": 1}
+        found.append(MemoryFileSystem.current().storage_options)  # where a file is open now
+
+    list(write_files(records(), config, "tap-calltouch", "requests"))
+    assert found == [{"key": "value"}]
+
+
 def test_dicts_are_written_like_structs(tmp_path: Path) -> None:
     records = structs("requests", lifelike("requests"))
     dicts = [builtins(record) for record in records]
@@ -105,6 +120,24 @@ def test_records_larger_than_a_block_are_written_whole(tmp_path: Path) -> None:
     assert read(path) == records
 
 
+def test_a_file_grows_by_blocks_so_that_no_more_waits_in_memory(tmp_path: Path) -> None:
+    record = {"text": "x" * 50_000}  # three fill a block
+    sizes: list[int] = []
+
+    def records() -> Iterator[Json]:
+        yield record
+        for _ in range(5):
+            (part,) = tmp_path.iterdir()
+            sizes.append(part.stat().st_size)
+            yield record
+
+    config = batch_config(tmp_path, 10)
+    config.encoding = BaseBatchFileEncoding.from_dict({"format": "jsonl"})
+    (path,) = write(records(), config)  # type: ignore[arg-type]
+    half = path.stat().st_size // 2
+    assert sizes == [0, 0, half, half, half]
+
+
 def test_a_file_is_announced_only_when_it_is_whole(tmp_path: Path) -> None:
     records = structs("requests", lifelike("requests"))[:5]
     manifests = write_files(iter(records), batch_config(tmp_path, 2), "tap-calltouch", "requests")
@@ -113,12 +146,15 @@ def test_a_file_is_announced_only_when_it_is_whole(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [first]
 
 
-def test_names_begin_with_prefix_tap_and_stream_and_differ_between_windows(tmp_path: Path) -> None:
-    config = batch_config(tmp_path, 2, prefix="leads-")
+@pytest.mark.parametrize("prefix", ["leads-", None])
+def test_names_begin_with_prefix_tap_and_stream_and_differ_between_windows(
+    tmp_path: Path, prefix: str | None
+) -> None:
+    config = batch_config(tmp_path, 2, prefix)
     records = structs("calls", lifelike("calls"))[:3]
     names = [path.name for path in (*write(records, config, "calls"), *write(records, config))]
     assert len({*names}) == 4
-    assert [name[:25] for name in names[:2]] == ["leads-tap-calltouch--call"] * 2
+    assert all(name.startswith(f"{prefix or ''}tap-calltouch--calls-") for name in names[:2])
     assert {name[-9:] for name in names} == {"1.json.gz", "2.json.gz"}
 
 
@@ -234,6 +270,17 @@ def test_storage_that_cannot_be_written_to_is_named_without_its_password(
     assert "secret" not in str(raised.value)
 
 
+def test_a_folder_that_takes_no_file_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(FatalAPIError, match=r": No space left on device\.$"):
+        write([{"id": 1}], batch_config(tmp_path, 10))
+
+
 # Parquet, whose library need not be installed.
 
 
@@ -242,7 +289,7 @@ def parquet(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
-    fail: bool = False,
+    fail: type[Exception] | None = None,
     compression: str | None = None,
 ) -> tuple[list[Path], Any]:
     """Return the paths of files, and what pyarrow gets to write into them and how."""
@@ -251,7 +298,7 @@ def parquet(
     def from_pylist(rows: list[Json]) -> list[Json]:
         if fail:
             msg = "Could not convert '+79990000000' with type str"
-            raise ValueError(msg)
+            raise fail(msg)
         return rows
 
     def write_table(table: list[Json], file: IO[bytes], *, compression: str) -> None:
@@ -287,13 +334,14 @@ def test_parquet_is_packed_within_so_its_name_says_nothing_of_it(
     assert path.read_bytes() == b"PAR1"
 
 
+@pytest.mark.parametrize("fail", [NotImplementedError, OverflowError, TypeError, ValueError])
 def test_what_parquet_cannot_hold_is_one_sentence_without_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fail: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(FatalAPIError) as raised:
-        parquet([{"x": 1}, {"x": "+79990000000"}], tmp_path, monkeypatch, fail=True)
+        parquet([{"x": 1}, {"x": "+79990000000"}], tmp_path, monkeypatch, fail=fail)
     assert str(raised.value) == (
-        "Stream requests: records cannot be written as Parquet (ValueError), which has one type "
-        "in a column. Check `stream_maps` and the catalog."
+        f"Stream requests: records cannot be written as Parquet ({fail.__name__}), which has one "
+        "type in a column. Check `stream_maps` and the catalog."
     )
     assert not [*tmp_path.iterdir()]
