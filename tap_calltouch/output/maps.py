@@ -111,11 +111,10 @@ class RecordMapper:
         # A name that is found within a longer one costs time, and does no harm.
         texts = "\n".join(_texts_in(self._definitions))
         is_whole_used = _WHOLE_RECORD.search(texts)
-        is_nested = {"object", "array", "any"}
         self._to_convert = [
             name
             for name, field in shape.fields.items()
-            if field.kind in is_nested and (is_whole_used or name in texts)
+            if field.kind in {"object", "array"} and (is_whole_used or name in texts)
         ]
         self._flattens = any(stream_map.flattening_enabled for stream_map in stream_maps)
         self._is_plain = len(stream_maps) == 1 and type(stream_maps[0]) is SameRecordTransform
@@ -170,11 +169,11 @@ class RecordMapper:
 
 
 def _texts_in(value: Any) -> Iterator[str]:
-    """Yield all texts in stream maps: expressions, and names of properties, which do no harm."""
+    """Yield all names and expressions in stream maps."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, (dict, list)):
-        for item in chain(value, value.values() if isinstance(value, dict) else ()):
+    elif isinstance(value, dict):
+        for item in chain(value, value.values()):
             yield from _texts_in(item)
 
 

@@ -87,6 +87,17 @@ def test_maps_give_what_the_sdk_gives(maps: Json) -> None:
         found = mapped(maps, RECORDS, **options)
         assert found, options
         assert found == mapped_by_the_sdk(maps, RECORDS, **options), options
+        dicts = [builtins(record) for record in RECORDS]
+        assert found == mapped(maps, dicts, **options), options
+
+
+@pytest.mark.parametrize("record", ["_", "record"])
+def test_maps_find_values_by_names_that_they_put_together(record: str) -> None:
+    maps = {"requests": {"city": f"{record}['ses' + 'sion']['city']"}}
+    records = [row for row in RECORDS if builtins(row)["session"]]
+    found = mapped(maps, records)
+    assert found
+    assert found == mapped_by_the_sdk(maps, records)
 
 
 def test_cleaned_records_are_mapped_as_any() -> None:
@@ -288,7 +299,8 @@ def test_a_name_that_matches_nothing_is_told_with_the_nearest(maps: Json, senten
 
 
 def test_every_name_that_matches_nothing_is_told() -> None:
-    maps: Json = {"__else__": None, "leads": None, "calls": {"a": "b", "x": None, "y": None}}
+    columns = {"session": None, "a": "b", "x": None, "y": None}
+    maps: Json = {"__else__": None, "leads": None, "calls": columns}
     assert [sentence.split("`")[1::2][:2] for sentence in unmatched(maps, KNOWN)] == [
         ["stream_maps", "leads"],
         ["stream_maps.calls", "x"],
