@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tap_calltouch.records.structs import Shape
 
-_SCALARS = {"string", "boolean", "number", "integer", "instant"}
+_NESTED = {"object", "array", "any"}  # kinds of values that may have to become JSON text
 
 
 class UnknownColumnError(Exception):
@@ -51,14 +51,14 @@ class Flattener:
             is_split = field.kind == "object" and not field.items and not is_last
             # The SDK writes an object whole if another field has made a column of its name.
             if is_split == (column in stream_map.transformed_schema["properties"]):
-                raise UnknownColumnError(column)
+                raise UnknownColumnError
             if is_split:
                 self._objects.append((attribute, Flattener(field, stream_map, (*path, name))))
                 continue
-            if field.kind in _SCALARS:
-                scalars[column] = attribute
-            else:
+            if field.kind in _NESTED:
                 self._others.append((column, attribute))
+            else:
+                scalars[column] = attribute
         if len(scalars) < 2:  # noqa: PLR2004 - attrgetter returns no tuple for one attribute
             self._others += scalars.items()
             scalars.clear()
