@@ -35,7 +35,7 @@ def run() -> None:
         _discard_output()  # nobody reads it
         sys.exit(1)
     except EXPECTED_ERRORS as error:
-        TapCalltouch.logger.error("%s", error)
+        TapCalltouch.logger.error(str(error))
         sys.exit(1)
     except OSError as error:
         # Of what the SDK prints.
@@ -71,10 +71,10 @@ def _correct_levels() -> list[str]:
     """
     sentences = []
     for variable in _LEVEL_VARIABLES:
-        asked = os.environ.pop(variable, "").strip()
-        level = logging.getLevelName(int(asked) if asked.isdecimal() else asked.upper())
+        asked = os.environ.pop(variable, "").strip().upper()
+        level = logging.getLevelName(int(asked) if asked.isdecimal() else asked)
         if isinstance(level, int):
-            os.environ[variable] = asked.upper()
+            os.environ[variable] = asked
         elif level in _LEVELS:
             os.environ[variable] = level
         elif asked:
@@ -94,7 +94,7 @@ def _command() -> click.Command:
             raise
         # The file has taken away some handlers, or all.
         logging.root.handlers[:] = [logging.StreamHandler()]
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = " ".join(str(error).split()).removesuffix(".")
         msg = f"The log cannot be set up by the file that {_LOG_CONFIG} names: {reason}."
         raise ConfigValidationError(msg) from None
 

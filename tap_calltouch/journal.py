@@ -67,8 +67,8 @@ def find_schemas() -> SchemaDirectory:
     """
     here = Path(__file__).parent
     # The wheel carries the folder inside the package; in a checkout it stands beside it.
-    for path in (here / "schemas", here.parent / "schemas"):
-        if path.is_dir():
+    for folder in (here, here.parent):
+        if (path := folder / "schemas").is_dir():
             return SchemaDirectory(path)
     msg = f"The folder `schemas` is missing in {here}. Install tap-calltouch again."
     raise FileNotFoundError(msg)
@@ -93,8 +93,8 @@ class Plan(NamedTuple):
 
     extents: dict[Site, Extent]
     fetch: Callable[[Site, DateWindow], Answer]
-    look: Callable[[Site, Iterable[Any]], Iterable[Any]] | None = None
-    moves_bookmark: bool = False
+    look: Callable[[Site, Iterable[Any]], Iterable[Any]] | None
+    moves_bookmark: bool
 
 
 class JournalStream(Stream):
@@ -253,10 +253,11 @@ class JournalStream(Stream):
                 sites.append(site)
         if self.ABORT_AT_RECORD_COUNT is not None:  # `--test`: one API call for each site
             extent = plan_sample(self._settings, self._started)
-            plan = Plan(dict.fromkeys(sites, extent), fetcher.fetch_sample, self._describe)
+            extents = dict.fromkeys(sites, extent)
+            plan = Plan(extents, fetcher.fetch_sample, self._describe, moves_bookmark=False)
         else:
             extents = {site: self._extent(site) for site in sites}
-            plan = Plan(extents, fetcher.fetch, moves_bookmark=self._is_incremental)
+            plan = Plan(extents, fetcher.fetch, None, moves_bookmark=self._is_incremental)
         for site, (start, end, reason) in plan.extents.items():
             number = sum(1 for _ in cut(start, end, lambda: self._settings.window))
             if start >= end:
@@ -303,7 +304,7 @@ class JournalStream(Stream):
                 yield plan.look(site, records) if plan.look else records, answer.received
             if left_out := self._mapper.left_out - left_out:
                 chosen.rows["written"] -= left_out
-                chosen.rows["by `stream_maps`"] += left_out
+                chosen.rows["by `stream_maps`"] = left_out
             if plan.moves_bookmark:
                 self._move_bookmark(site, window, answer.received)
             rows, seconds = format_rows(chosen.rows), monotonic() - began
@@ -427,7 +428,7 @@ class JournalStream(Stream):
         return self.replication_method != REPLICATION_FULL_TABLE
 
     def _warn(self, message: str) -> None:
-        self.log("%s", message, level=logging.WARNING)
+        self.log(message, level=logging.WARNING)
 
     def _warn_once(self, site: int | None, kind: str, message: str) -> None:
         if (site, kind) not in self._warned:

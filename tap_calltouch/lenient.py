@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 1000
 _MAX_NESTING = 500
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<opening>[\[{])|(?P<closing>[\]}])')
 
 
 def _parse_integer(digits: str) -> float:
@@ -36,7 +36,7 @@ def decode_leniently(raw: bytes) -> Any:
     """
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(raw)
-    text = raw.decode("utf-8", "surrogateescape")
+    text = raw.decode(errors="surrogateescape")
     try:
         return _decode(text)
     except RecursionError:
@@ -49,11 +49,11 @@ def _shallow_parts(text: str) -> Iterator[str]:
     """Yield JSON with NaN for each array or object that is nested too deeply."""
     depth = copied = 0
     for token in _TOKEN.finditer(text):
-        if token[0] in "[{":
+        if token["opening"]:
             depth += 1
             if depth == _MAX_NESTING + 1:
                 yield text[copied : token.start()]
-        elif token[0] in "]}":
+        elif token["closing"]:
             if depth == _MAX_NESTING + 1:
                 yield "NaN"
                 copied = token.end()

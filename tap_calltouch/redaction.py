@@ -25,12 +25,12 @@ def _forms(token: str) -> re.Pattern[str]:
     # A token of another encoding has lone surrogates. It is refused, in a line of the log.
     errors = "surrogatepass"
     forms = {token, quote_plus(token, errors=errors)}
-    forms |= {quote(token, safe, errors=errors) for safe in ("/", "")}
+    forms |= {quote(token, errors=errors), quote(token, safe="", errors=errors)}
     forms |= {quote(form, safe="", errors=errors) for form in forms}
     for _ in range(2):  # an escaped text may be quoted once more
         forms |= {escaped for form in forms for escaped in _escape(form)}
-    longest_first = sorted(forms, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+    ordered = sorted(forms, reverse=True)  # the longer of two that begin alike comes first
+    return re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE)
 
 
 def _escape(text: str) -> set[str]:

@@ -77,7 +77,7 @@ class WindowFilter:
             msg = f"{self._label}: {error}.{hint}"
             raise FatalAPIError(msg) from None
         finally:
-            self.rows["written"] += written
+            self.rows["written"] = written
         if self.rows[_ANCIENT] and self.rows[_ANCIENT] == answer.count:
             raise FatalAPIError(self._wrong_unit(decoder, answer))
 

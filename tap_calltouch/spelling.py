@@ -21,7 +21,7 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     lowered = name.lower()
     longer = [other for other in by_lowered if lowered and other.startswith(lowered)]
     shorter = [other for other in by_lowered if lowered.startswith(other)]
-    close = get_close_matches(lowered, by_lowered, n=1)
+    close = get_close_matches(lowered, by_lowered)
     near = longer if len(longer) == 1 else close or longer or shorter
     if not near:
         return ""

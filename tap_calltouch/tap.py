@@ -129,7 +129,8 @@ class TapCalltouch(Tap):
         if environment:
             config = config | read_environment(schema, self.logger.log)
         config = normalize(config, schema)
-        redact_logs(str(config.get("api_token", "")))
+        if token := config.get("api_token"):
+            redact_logs(str(token))
         for sentence in doubts(config, schema):
             self.logger.warning(sentence)
         config = fill_defaults(config, schema)
@@ -163,7 +164,7 @@ class TapCalltouch(Tap):
             raise
         except Exception as error:  # noqa: BLE001
             # The SDK raises anything for a catalog or a map that it cannot use.
-            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(".")
             msg = f"The catalog or `stream_maps` cannot be used: {reason}."
             raise InputError(msg) from None
         if errors:
@@ -181,9 +182,8 @@ class TapCalltouch(Tap):
             names = " nor ".join(stream.name for stream in streams)
             msg = f"The catalog selects no stream of the tap, neither {names}."
             raise InputError(msg)
-        for stream in selected:
-            if stream.is_possible:
-                continue
+        impossible = [stream for stream in selected if not stream.is_possible]
+        for stream in impossible:
             stream.selected = False
             if self.config["request_numbers"]:
                 level, reason = logging.INFO, "`request_numbers` asks for requests only"

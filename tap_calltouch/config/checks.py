@@ -169,8 +169,8 @@ def _convert_number(value: Any, kinds: set[str], schema: Config) -> Any:
 
 def _parse(text: str, kinds: set[str]) -> Any:
     lowered = text.strip().lower()
-    if "boolean" in kinds and lowered in {"yes", "on", "1", "no", "off", "0"}:
-        return lowered in {"yes", "on", "1"}
+    if "boolean" in kinds and lowered in {"yes", "on", "no", "off"}:
+        return lowered in {"yes", "on"}
     try:
         parsed = json.loads(lowered if "boolean" in kinds else text)
     except (ValueError, RecursionError):
@@ -200,7 +200,7 @@ def doubts(config: Config, schema: Config) -> Iterator[str]:
     for name in sorted(config.keys() - known.keys()):
         yield f"The tap has no setting `{name}`; it is ignored.{did_you_mean(name, known)}"
     for name in _FREE_TEXTS:
-        text = str(config.get(name, ""))
+        text = str(config.get(name))
         if text != text.strip():
             yield f"Setting `{name}` has blanks at its ends, with which the API compares."
 
@@ -242,7 +242,7 @@ def problems(config: Config, schema: Config) -> Iterator[str]:
 def _problems_of_maps(config: Config) -> Iterator[str]:
     if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
         yield "Setting `flattening_max_depth` is required where `flattening_enabled` is true."
-    uses_faker = re.search(r"\bfake\.", json.dumps(config.get("stream_maps"), default=str))
+    uses_faker = re.search(r"\bfake\.", str(config.get("stream_maps")))
     if uses_faker and not find_spec("faker"):
         yield (
             "Setting `stream_maps` uses `fake`, which needs the library Faker: install "
@@ -258,7 +258,7 @@ def _format_error(error: Any) -> tuple[str, str]:
     path = [str(part) for part in error.absolute_path]
     name = ".".join(part for part in path if not part.isdecimal())
     value = json.dumps(error.instance, ensure_ascii=False, default=float)[:80]
-    shown = "" if path[:1] == ["api_token"] else f", not {value}"
+    shown = "" if path == ["api_token"] else f", not {value}"
     return name, f"Setting `{name}` must be {_allowed(error)}{shown}."
 
 

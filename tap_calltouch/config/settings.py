@@ -106,7 +106,7 @@ def _flag(name: str, parameter: str, title: str, description: str) -> th.Propert
     )
 
 
-def _flags(flags: Mapping[str, _Flag], note: str = "") -> list[th.Property[Any]]:
+def _flags(flags: Mapping[str, _Flag], note: str) -> list[th.Property[Any]]:
     return [
         _flag(
             name,

@@ -126,7 +126,7 @@ def _read_bookmark(name: str, entry: State, key: str) -> State:
     shown = json.dumps(entry[_BOOKMARK], default=float)[:60]
     try:
         instant = _instant_of(entry)
-    except (TypeError, ValueError, AttributeError, OverflowError):
+    except (ValueError, AttributeError, OverflowError):
         instant = datetime.min.replace(tzinfo=timezone.utc)
     if instant < _FIRST:
         _refuse(f"the `{_BOOKMARK}` {shown} in `bookmarks.{name}` is not a usable date-time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -80,6 +81,8 @@ def test_state_covers_only_files_that_were_announced(stream: Stream, tmp_path: P
         if message["type"] == "STATE" and stream.bookmark(message["value"]):
             assert announced > 0
     assert stream.keys(records_in_files(run)) == stream.keys(full.records)
+    kinds = [message["type"] for message in run.messages]
+    assert ("STATE", "STATE") not in pairwise(kinds[:-1])  # one for each file
 
 
 @each_stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -24,6 +25,7 @@ from tests.support.tap import TOKEN, config_for, run_tap
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sandbox import Call
     from tests.support.tap import Run
 
 SECOND = timedelta(seconds=1)
@@ -299,6 +301,28 @@ def test_points_that_are_used_up_end_that_site_in_both_streams(
             >= datetime(2024, 1, since[record["siteId"]], tzinfo=MOSCOW).timestamp() * stream.ticks
         ]
         assert stream.keys(rows) == stream.keys(due)
+
+
+def test_site_whose_points_are_used_up_is_left_out_of_the_other_stream(
+    both: Sandbox, tmp_path: Path
+) -> None:
+    def is_of_101(call: Call) -> bool:
+        return call.params.get("siteId") == "101" or "/101/" in call.path
+
+    used_up = json.dumps({"message": "Исчерпан суточный лимит баллов API"})
+    both.faults.append(Fault("status", status=403, body=used_up, when=is_of_101))
+    with both as sandbox:
+        run = run_tap(config_for(sandbox, site_ids=[101, 202]), tmp_path)
+        assert sum(map(is_of_101, sandbox.calls)) == 1
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    error = last_error(run)
+    assert "Stream calls, site 101" in error
+    assert "the next run will go on from the start date." in error
+    not_asked = "Stream requests, site 101: not asked, since the daily points are used up."
+    assert f" {not_asked} Everything else was loaded." in error
+    assert len(lines_with(run, "WARNING", "The other sites go on.")) == 1
+    assert {site for (_, site), bookmark in bookmarks(run).items() if bookmark} == {202}
 
 
 def test_request_numbers_load_no_calls(both: Sandbox, tmp_path: Path) -> None:

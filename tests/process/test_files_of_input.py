@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
+from tap_calltouch.config.files import InputError
+from tap_calltouch.tap import TapCalltouch
 from tests.support.streams import MOSCOW, REQUESTS, STREAMS, lines_with
 from tests.support.tap import Run, config_for, run_tap
 
@@ -126,6 +128,35 @@ def test_file_with_a_byte_order_mark_is_read(sandbox: Sandbox, tmp_path: Path) -
     assert {call.params.get("subject") for call in sandbox.calls} == {"Заявка", None}
 
 
+def test_file_may_come_from_standard_input(config: str, tmp_path: Path) -> None:
+    state = REQUESTS.state("2024-01-08T09:00:00.000+00:00")
+    (tmp_path / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    arguments = ("--config", config, "--state", "-")
+    found = run(*arguments, folder=tmp_path, line='cat state.json | "$@"')
+    assert found.returncode == 0, found.stderr
+    assert "(bookmark 2024-01-08T09:00:00.000+00:00, " in found.stderr
+
+
+@pytest.mark.parametrize("label", ["config", "state", "catalog"])
+def test_file_that_a_program_names_is_read_like_that_of_an_option(
+    tmp_path: Path, label: str
+) -> None:
+    path = str(tmp_path / "missing.json")
+    good = {"api_token": "x", "start_date": "2024-01-01"}
+    files: dict[str, Any] = {"config": good, label: path}
+    sentence = f"The {label} file {path} cannot be read: No such file or directory."
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+        TapCalltouch(**files)
+
+
+def test_later_ones_of_the_files_that_a_program_names_overrule(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text('{"api_token": "x", "start_date": "2024-01-01", "window_days": 3}')
+    second.write_text('{"window_days": 5}')
+    found = TapCalltouch(config=[first, second]).config
+    assert (found["start_date"], found["window_days"]) == ("2024-01-01", 5)
+
+
 def catalog_of(schema: dict[str, Any]) -> dict[str, Any]:
     return {"streams": [{"tap_stream_id": "requests", "schema": schema}]}
 
@@ -166,12 +197,13 @@ METADATA = "The catalog's metadata of stream requests must be a list of objects,
             "The catalog holds 5 as properties of requests.orders.*, not an object.",
         ),
         (
-            catalog_with(stream="leads"),
-            'The catalog calls stream requests "leads". Use `__alias__`',
+            catalog_with(stream="заявки"),
+            'The catalog calls stream requests "заявки". Use `__alias__`',
         ),
         (catalog_with(metadata=None), METADATA),
         (catalog_with(metadata=[None]), METADATA),
         (catalog_with(metadata=[{"metadata": {"selected": True}}]), METADATA),
+        (catalog_with(metadata=[{"breadcrumb": [], "metadata": {}}, None]), METADATA),
         (catalog_with(metadata=[{"breadcrumb": []}]), METADATA),
         (catalog_with(metadata=[{"breadcrumb": None, "metadata": {}}]), METADATA),
         (catalog_with(metadata=[{"breadcrumb": [[]], "metadata": {}}]), METADATA),

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import suppress
 from itertools import count
 from time import sleep
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import FatalAPIError
 
 from sandbox import Fault
 from tap_calltouch.api import client as client_module
 from tap_calltouch.api.bodies import spool
 from tap_calltouch.api.client import Pace
 from tap_calltouch.tap import TapCalltouch
-from tests.support.streams import STREAMS, lines_with
+from tests.support.streams import REQUESTS, STREAMS, lines_with
 from tests.support.tap import config_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sandbox import Sandbox
     from tests.support.streams import Stream
     from tests.support.tap import Run
 
@@ -43,13 +46,9 @@ def stream_of(stream: Stream, **config: Any) -> Any:
     return TapCalltouch(config=config).streams[stream.name]
 
 
-@each_stream
-@pytest.mark.usefixtures("_in_process")
-@pytest.mark.parametrize("number", [1, 40])
-def test_answers_that_nobody_reads_any_more_are_closed(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    """After so many records: in the first window or a later one, with others fetched ahead."""
+@pytest.fixture
+def bodies(monkeypatch: pytest.MonkeyPatch) -> list[IO[bytes]]:
+    """Everything that answers are kept in from now on."""
     bodies: list[IO[bytes]] = []
 
     def tracked() -> IO[bytes]:
@@ -57,17 +56,61 @@ def test_answers_that_nobody_reads_any_more_are_closed(
         return bodies[-1]
 
     monkeypatch.setattr(client_module, "spool", tracked)
+    return bodies
+
+
+def all_closed(bodies: list[IO[bytes]], sandbox: Sandbox) -> bool:
+    """Return whether the answers to all calls are closed; those under way are when they come."""
+    for _ in range(500):
+        if all(body.closed for body in bodies) and len(bodies) == len(sandbox.calls):
+            return True
+        sleep(0.01)
+    return False
+
+
+@each_stream
+@pytest.mark.usefixtures("_in_process")
+@pytest.mark.parametrize("number", [1, 40])
+def test_answers_that_nobody_reads_any_more_are_closed(
+    stream: Stream, bodies: list[IO[bytes]], number: int
+) -> None:
+    """After so many records: in the first window or a later one, with others fetched ahead."""
     with stream.sandbox() as sandbox:
         records = stream_of(stream, **config_for(sandbox, site_ids=[101])).get_records(None)
         for _ in range(number):
             next(records)
         records.close()
-        for _ in range(500):  # those under way are closed when they come
-            if all(body.closed for body in bodies) and len(bodies) == len(sandbox.calls):
-                break
-            sleep(0.01)
+        assert all_closed(bodies, sandbox)
     assert len(bodies) > 1
-    assert [body.closed for body in bodies] == [True] * len(bodies)
+
+
+@each_stream
+@pytest.mark.usefixtures("_in_process")
+def test_answers_behind_a_gap_are_closed(stream: Stream, bodies: list[IO[bytes]]) -> None:
+    """They were fetched while the window before them failed."""
+    with stream.sandbox(latency=0.1) as sandbox:
+        is_second_week = lambda call: stream.days(call)[0].day == 8  # noqa: E731
+        sandbox.faults.append(Fault("status", status=403, when=is_second_week))
+        records = stream_of(stream, **config_for(sandbox, site_ids=[101])).get_records(None)
+        with suppress(FatalAPIError):  # after the last stream
+            list(records)
+        assert all_closed(bodies, sandbox)
+    assert len(bodies) > 2
+
+
+@pytest.mark.usefixtures("_in_process")
+def test_answers_by_number_are_closed_if_they_are_empty_or_not_read(
+    bodies: list[IO[bytes]],
+) -> None:
+    with REQUESTS.sandbox() as sandbox:
+        sandbox.faults.append(Fault("body", body=b"[]", times=1))
+        numbers = [record["requestNumber"] for record in REQUESTS.records(sandbox)][:9]
+        config = config_for(sandbox, request_numbers=numbers)
+        records = stream_of(REQUESTS, **config).get_records(None)
+        next(records)
+        records.close()
+        assert all_closed(bodies, sandbox)
+    assert len(bodies) > 2
 
 
 @each_stream
@@ -78,10 +121,12 @@ def test_progress_is_told_every_ten_seconds(
     """By a clock that moves 6 s with each look; three looks a window."""
     seconds = count(0, 6)
     monkeypatch.setattr("tap_calltouch.journal.monotonic", lambda: next(seconds))
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG", "tap-calltouch")
     with stream.sandbox() as sandbox:
         tap = TapCalltouch(config=config_for(sandbox, site_ids=[101]))
         records = [*tap.streams[stream.name].get_records(None)]
+    took = [text.rpartition(", ")[2] for text in caplog.messages if ", window 2024-" in text]
+    assert took == ["6.0 s"] * 5
     lines = [text for text in caplog.messages if ": window " in text]
     assert [text.split(",")[:2] for text in lines] == [
         [f"Stream {stream.name}", f" site 101: window {number} of 5"] for number in range(1, 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,15 @@ USERS: Json = {"tap_stream_id": "users", "schema": {"properties": {}}, "metadata
             id="a misspelt column in maps",
         ),
         pytest.param(
+            None,
+            {"stream_maps": {"request": {}, "call": {}}},
+            "`stream_maps` names the stream `request`, which is none of calls, requests. "
+            "Did you mean `requests`? "
+            "`stream_maps` names the stream `call`, which is none of calls, requests. "
+            "Did you mean `calls`?",
+            id="two misspelt streams in maps",
+        ),
+        pytest.param(
             {"streams": [USERS]},
             {},
             "The catalog selects no stream of the tap, neither calls nor requests.",
@@ -119,11 +129,13 @@ def test_what_can_load_nothing_or_less_is_one_sentence(
 
 
 def test_map_that_is_not_an_expression_is_one_sentence(tmp_path: Path) -> None:
-    found = run(tmp_path, stream_maps={"requests": {"x": "1 +"}})
+    found = run(tmp_path, stream_maps={"requests": {"x": "1 +\n  +"}})
     assert found.returncode == 1
     (sentence,) = sentences(lines_with(found, "| ERROR "))
-    assert sentence.startswith("The catalog or `stream_maps` cannot be used: ")
-    assert sentence.endswith(".")
+    assert re.fullmatch(
+        r"The catalog or `stream_maps` cannot be used: MapExpressionError: [^.]+ 1 \+ \+\.",
+        sentence,
+    )
 
 
 def test_maps_that_drop_one_stream_load_the_other(tmp_path: Path) -> None:
@@ -170,9 +182,25 @@ def test_names_in_a_catalog_that_match_nothing_are_warned_of(
     assert line.endswith(sentence)
 
 
+def test_each_name_in_a_catalog_that_matches_nothing_is_warned_of(tmp_path: Path) -> None:
+    """Also one behind another, and half a path."""
+    stream = entry("requests", cilent={"selected": False}, manger={"selected": True})
+    stream["metadata"].append({"breadcrumb": ["properties"], "metadata": {"selected": True}})
+    found = run(tmp_path, {"streams": [USERS, stream]})
+    assert found.returncode == 0, found.stderr
+    named = [re.findall(r"stream `(\w+)`|field `(\w*)`", line) for line in warnings_in(found)]
+    assert named == [[("users", "")], [("", "cilent")], [("", "manger")], [("", "")]]
+
+
 def without_column(name: str) -> Json:
     found = entry("requests", **{name: {"selected": False}})
     del found["schema"]["properties"][name]
+    return found
+
+
+def open_to(name: str) -> Json:
+    found = entry("requests", **{name: {"selected": True}})
+    found["schema"]["additionalProperties"] = True
     return found
 
 
@@ -183,6 +211,7 @@ def without_column(name: str) -> Json:
         pytest.param(entry("requests", cilent={"inclusion": "available"}), id="says nothing"),
         pytest.param(entry("requests", **{"attrs.utm": {"selected": False}}), id="a free name"),
         pytest.param(without_column("client"), id="a field that was removed"),
+        pytest.param(open_to("anything"), id="a field of a catalog that allows any"),
     ],
 )
 def test_names_in_a_catalog_that_may_match_are_not_warned_of(tmp_path: Path, stream: Json) -> None:

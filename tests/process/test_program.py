@@ -89,6 +89,36 @@ def test_output_of_the_program_may_be_captured(monkeypatch: pytest.MonkeyPatch) 
     assert stdout.getvalue().startswith("tap-calltouch v")
 
 
+def test_captured_output_that_nobody_reads_ends_the_program_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has no descriptor, such as a notebook's."""
+    stdout = io.StringIO()
+    monkeypatch.setattr(sys, "argv", ["tap-calltouch", "--version"])
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(stdout, "flush", Mock(side_effect=BrokenPipeError))
+    with pytest.raises(SystemExit) as ended:
+        cli.run()
+    assert ended.value.code == 1
+
+
+def test_file_that_the_sdk_cannot_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = PermissionError(13, "Permission denied", "/folder/.env")
+    monkeypatch.setattr(cli, "_run", Mock(side_effect=error))
+    with pytest.raises(SystemExit) as ended:
+        cli.run()
+    assert ended.value.code == 1
+    assert caplog.messages == ["/folder/.env cannot be used: Permission denied."]
+
+
+def test_program_looks_for_garbage_again_once_it_has_started() -> None:
+    code = "import gc, tap_calltouch.cli; assert gc.isenabled()"
+    found = run_script(code=code)
+    assert found.returncode == 0, found.stderr
+
+
 # What the SDK does before there is a tap.
 
 
@@ -130,8 +160,10 @@ def test_any_level_of_the_log_is_taken_or_told(
     found = run_script(option, **{variable: level})
     assert found.returncode == 0, found.stderr
     assert found.stdout
-    sentence = f"{variable} names no level of the log; it is ignored. Levels are DEBUG, INFO, "
+    levels = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
+    sentence = f"{variable} names no level of the log; it is ignored. Levels are {levels}."
     assert (sentence in found.stderr) == is_told
+    assert found.stderr.count("names no level") == is_told
     if option == "--discover":
         assert ("| DEBUG " in found.stderr) == is_debug
 
@@ -164,6 +196,8 @@ def test_a_broken_configuration_of_the_log_is_one_sentence(
     (line,) = found.stderr.splitlines()
     assert line.startswith("The log cannot be set up by the file that SINGER_SDK_LOG_CONFIG names:")
     assert reason in line
+    assert line.endswith(".")
+    assert not line.endswith("..")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp866"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.singerlib.catalog import Catalog
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 import tap_calltouch
@@ -58,6 +59,14 @@ class TestTapCalltouch(_TapTests):  # type: ignore[misc, valid-type]
 
 
 del _TapTests
+
+
+def test_catalog_may_be_an_object_of_the_sdk() -> None:
+    catalog = TapCalltouch(config=CONFIG).catalog
+    assert isinstance(catalog, Catalog)
+    catalog["calls"].metadata.root.selected = False
+    streams = TapCalltouch(config=CONFIG, catalog=catalog).streams
+    assert [name for name, stream in streams.items() if stream.selected] == ["requests"]
 
 
 # Private names of the SDK.

@@ -285,6 +285,30 @@ def test_signal_while_the_tap_is_made_ends_it_quietly(
     assert b"Gracefully" not in run.stderr
 
 
+# The tap has ended, its process has not.
+ENDING = """
+import atexit, signal
+from tap_calltouch.__main__ import main
+atexit.register(lambda: [signal.raise_signal(getattr(signal, SIGNAL))])
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_signal_after_the_tap_ends_the_process_quietly(name: str, exit_code: int) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", ENDING.replace("SIGNAL", repr(name)), "--discover"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == exit_code
+    assert json.loads(run.stdout)["streams"]
+    assert b"Exception ignored" not in run.stderr
+    assert b"Traceback" not in run.stderr
+
+
 def test_who_imports_the_tap_keeps_the_handlers_of_signals() -> None:
     code = (
         "import signal; before = [signal.getsignal(n) for n in (2, 15)];"
@@ -308,8 +332,11 @@ def test_tap_that_is_made_in_a_thread_leaves_signals_alone() -> None:
     """Python lets only the main thread handle them, and Dagster makes taps in others."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
-    config = {"api_token": "x", "start_date": "2024-01-01"}
+    config: dict[str, Any] = {"api_token": "x", "start_date": "2024-01-01"}
     with ThreadPoolExecutor() as pool:
         tap = pool.submit(TapCalltouch, config=config).result()
+        broken = pool.submit(TapCalltouch, config=config | {"stream_maps": {"x": None}})
+        with pytest.raises(InputError):
+            broken.result()
     assert tap.streams.keys() == STREAMS.keys()
     assert [signal.getsignal(number) for number in numbers] == before

@@ -59,6 +59,7 @@ def test_other_sites_go_on_and_the_last_sentence_names_what_failed(
     assert error.endswith(" Everything else was loaded.")
     assert "Everything was refused" not in error
     assert calls_for(sandbox, 202) == 1
+    assert len(lines_with(run, "WARNING", "The other sites go on.")) == 1
     bookmarks = [stream.bookmark(run.states[-1], site) for site in SITES]
     assert [bool(bookmark) for bookmark in bookmarks] == [True, False, True]
 
@@ -78,6 +79,7 @@ def test_windows_behind_a_failed_one_are_left_for_the_next_run(
     assert run.returncode == 1
     assert {str(stream.bookmark(state))[:10] for state in run.states} == {"2024-01-07"}
     assert all(record[stream.instant] < "2024-01-07T21" for record in run.records)
+    assert not lines_with(run, "The other sites go on")
 
 
 @each_stream

@@ -357,6 +357,18 @@ def test_today_is_asked_for_whole(stream: Stream, tmp_path: Path) -> None:
     assert today <= max(stream.days(call)[1] for call in sandbox.calls) <= today + DAY
 
 
+@each_stream
+def test_end_of_an_hour_ago_is_not_called_now(stream: Stream, tmp_path: Path) -> None:
+    """Even where the machine has another zone than the dates."""
+    end = (datetime.now(MOSCOW) - timedelta(hours=1)).replace(microsecond=0)
+    with stream.sandbox([]) as sandbox:
+        run = stream.run(
+            sandbox, tmp_path, start_date=(end - DAY).isoformat(), end_date=end.isoformat()
+        )
+    assert run.returncode == 0, run.stderr
+    assert lines_with(run, "Stream ", f" to {end:%Y-%m-%d %H:%M:%S} (no bookmark)")
+
+
 def session_day(stream: Stream, record: Record) -> str | None:
     session = record["session"] if stream is REQUESTS else record
     return (session or {}).get("sessionDate")
@@ -426,6 +438,7 @@ def test_requests_of_all_sites_come_out_without_site_ids(tmp_path: Path) -> None
         whole = REQUESTS.records(sandbox)
     assert REQUESTS.keys(run.records) == REQUESTS.keys(whole)
     assert REQUESTS.bookmark(run.states[-1], None) == "2024-01-31T21:00:00.000+00:00"
+    assert lines_with(run, "Stream requests: 5 windows of up to 7 days from ")
     assert not any("siteId" in call.params for call in sandbox.calls)
 
 
@@ -470,6 +483,15 @@ def test_after_a_number_that_cannot_be_asked_for_no_other_costs_a_call(
         calls = len(sandbox.calls)
     assert (run.returncode, calls) == (1, 1)
     assert "Request A-1: the API answered 403" in last_error(run)
+
+
+def test_points_that_are_used_up_end_a_run_by_numbers(tmp_path: Path) -> None:
+    with REQUESTS.sandbox(points=1) as sandbox:
+        numbers = [record["requestNumber"] for record in REQUESTS.records(sandbox)[:2]]
+        run = REQUESTS.run(sandbox, tmp_path, request_numbers=numbers)
+    assert (run.returncode, len(run.records)) == (1, 1)
+    assert "The daily points of the project are used up." in last_error(run)
+    assert "Traceback" not in run.stderr
 
 
 def test_request_that_is_asked_for_twice_comes_once(tmp_path: Path) -> None:
@@ -526,6 +548,20 @@ def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
 
 
 @each_stream
+def test_full_table_that_fails_writes_what_came_before(stream: Stream, tmp_path: Path) -> None:
+    catalog = stream.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    with stream.sandbox() as sandbox:
+        is_later = lambda call: stream.days(call)[0].day > 1  # noqa: E731
+        sandbox.faults.append(Fault("status", status=403, when=is_later))
+        run = run_tap(config_for(sandbox, site_ids=[101]), tmp_path, catalog=catalog)
+        week = [row for row in stream.records(sandbox) if made(stream, row).day < 8]
+    assert run.returncode == 1
+    assert stream.keys(run.records) == stream.keys(week)
+
+
+@each_stream
 def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_path: Path) -> None:
     catalog = stream.catalog
     for entry in catalog["streams"]:
@@ -558,6 +594,7 @@ def test_the_text_false_tells_the_target_no_version(
         )
     assert run.records
     assert "ACTIVATE_VERSION" not in {message["type"] for message in run.messages}
+    assert not any("version" in message for message in run.messages)
 
 
 @each_stream
@@ -665,7 +702,7 @@ def test_log_says_once_what_did_not_fit_the_schema_and_what_is_new(
         whole = stream.records(sandbox)
     assert run.returncode == fails
     assert run.records
-    (unknown,) = lines_with(run, "Unknown fields (please report them): ")
+    (unknown,) = lines_with(run, f"Stream {stream.name}: Unknown fields (please report them): ")
     for text in ("newField (object)", "newList (array)", "newText (string)", "newFlag (boolean)"):
         assert text in unknown
     (removed,) = lines_with(run, "Values removed since they do not fit the schema: ")
@@ -715,6 +752,7 @@ def test_connection_test_says_in_plain_words_what_came(stream: Stream, tmp_path:
         "Filled in some: comments. Empty in all: "
     ) in line
     assert {"mapVisits", "attrs", "dcm"} <= set(line.split("Empty in all: ")[1].split(", "))
+    assert (len(run.records), run.states) == (1, [])
     assert warnings_in(run) == []
 
 

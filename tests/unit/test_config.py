@@ -28,6 +28,7 @@ from tap_calltouch.config.checks import (
 )
 from tap_calltouch.config.settings import SETTINGS, add_unlisted
 from tap_calltouch.tap import TapCalltouch
+from tests.support.settings import settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -266,6 +267,17 @@ MODES = "one of startwith, contains, exact"
             "`start_date` is required. Set it to the first date to load, such as 2024-01-31.",
             id="no start_date",
         ),
+        pytest.param(
+            {"flattening_enabled": True},
+            "`flattening_max_depth` is required where `flattening_enabled` is true.",
+            id="flat to no depth",
+        ),
+        pytest.param(
+            {"faker_config": {"seed": [1]}},
+            "`faker_config.seed` must be valid: [1] is not valid under any of the given schemas, "
+            "not [1].",
+            id="a union of types",
+        ),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_sentence_that_says_what_is_allowed(
@@ -335,14 +347,24 @@ def test_nothing_set_gives_one_sentence_for_each_required_setting() -> None:
     ]
 
 
+def test_settings_of_kinds_that_a_newer_sdk_may_have_are_told_too() -> None:
+    schema = {"properties": {"rate": {"type": ["number", "null"]}}, "required": ["name"]}
+    assert sorted(problems({"rate": "high"}, schema)) == [
+        "Setting `name` is required.",
+        'Setting `rate` must be a number, not "high".',
+    ]
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     found = sentences({"window_days": 0, "bind_to": "x", "site_ids": [0]})
     assert sorted(text.split("`")[1] for text in found) == ["bind_to", "site_ids", "window_days"]
 
 
-def test_a_mistake_stops_the_tap_before_it_does_anything() -> None:
+def test_mistakes_stop_the_tap_before_it_does_anything() -> None:
     with pytest.raises(ConfigValidationError, match="Setting `window_days` must be") as raised:
-        TapCalltouch(config=REQUIRED | {"window_days": 0}, validate_config=True)
+        TapCalltouch(config=REQUIRED | {"window_days": 0, "bind_to": "x"}, validate_config=True)
+    first, second = raised.value.errors
+    assert str(raised.value) == f"{first} {second}"
     assert SECRET not in str(raised.value)
 
 
@@ -469,6 +491,9 @@ def test_defaults_stand_for_what_is_not_set() -> None:
         pytest.param("subject", "true", "true", id="a text is no boolean"),
         pytest.param("ani_value", 79990001122, "79990001122", id="a phone number"),
         pytest.param(
+            "ani_value", Decimal("79990001122.0"), "79990001122", id="a phone number and .0"
+        ),
+        pytest.param(
             "request_numbers", "1e5", ["1e5"], id="a text that looks like a number",
         ),
     ],
@@ -494,6 +519,11 @@ def test_blanks_around_a_token_are_stripped(token: str) -> None:
     assert read({"api_token": token})["api_token"] == SECRET
 
 
+def test_slashes_that_end_a_url_do_not_count_and_seconds_are_a_number() -> None:
+    found = settings_of(api_url="http://host/CX//", request_timeout=60.0)
+    assert (found.api_url, repr(found.request_timeout)) == ("http://host/CX", "60")
+
+
 def test_normalizing_changes_no_argument() -> None:
     config = {"site_ids": ["1"], "window_days": "7", "subject": ""}
     before = copy.deepcopy(config)
@@ -511,6 +541,7 @@ def test_normalizing_changes_no_argument() -> None:
         ("sites_ids", "site_ids"),
         ("windows_days", "window_days"),
         ("lookback", "lookback_days"),
+        ("with_map", "with_map_visits"),
         ("start-date", "start_date"),
         ("API_TOKEN", "api_token"),
         ("ani.value", "ani_value"),
@@ -540,7 +571,13 @@ def test_settings_of_the_tap_and_of_the_sdk_are_known() -> None:
     assert list(doubts(dict.fromkeys([*OWN_SETTINGS, *sdk]), SCHEMA)) == []
 
 
-@pytest.mark.parametrize("name", ["subject", "keywords", "city", "manager", "email_value"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("subject", "keywords", "city", "source", "medium", "manager"),
+        *("ani_value", "email_value"),
+    ],
+)
 def test_blanks_with_which_the_api_compares_are_told(name: str) -> None:
     (sentence,) = doubts({name: f"{SECRET} "}, SCHEMA)
     assert sentence == f"Setting `{name}` has blanks at its ends, with which the API compares."
@@ -582,7 +619,7 @@ ROOT = {"root": "file:///somewhere", "prefix": "a-"}
     [
         {"encoding": JSONL, "storage": ROOT},
         {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///somewhere"}},
-        {"encoding": JSONL, "storage": ROOT, "batch_size": 1000},
+        {"encoding": JSONL, "storage": ROOT, "batch_size": 1},
         {"encoding": JSONL, "storage": ROOT, "batch_size": "1000"},
         {"encoding": JSONL, "storage": ROOT | {"params": {"key": "value"}}},
         {},
@@ -651,9 +688,16 @@ def test_a_mistake_in_a_batch_config_is_one_sentence(batch_config: object, part:
     assert sentence.startswith(f"Setting {part}")
 
 
+def with_libraries(monkeypatch: pytest.MonkeyPatch, **installed: bool) -> None:
+    """Let libraries be installed or not, and no others be looked for."""
+    monkeypatch.setattr(
+        "tap_calltouch.config.checks.find_spec", lambda name: installed[name] or None
+    )
+
+
 @pytest.mark.parametrize("installed", [True, False], ids=["with pyarrow", "without"])
 def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> None:
-    monkeypatch.setattr("tap_calltouch.config.checks.find_spec", lambda _: installed or None)
+    with_libraries(monkeypatch, pyarrow=installed)
     config: Config = {"batch_config": {"encoding": {"format": "parquet"}, "storage": ROOT}}
     found = sentences(config)
     assert len(found) == (not installed)
@@ -664,7 +708,7 @@ def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch, *, installed
 def test_fake_values_need_their_library(
     monkeypatch: pytest.MonkeyPatch, *, installed: bool
 ) -> None:
-    monkeypatch.setattr("tap_calltouch.config.checks.find_spec", lambda _: installed or None)
+    with_libraries(monkeypatch, faker=installed)
     found = sentences({"stream_maps": {"requests": {"manager": "fake.name() if manager else ''"}}})
     assert len(found) == (not installed)
     assert all("needs the library Faker: install `singer-sdk[faker]`" in s for s in found)

@@ -110,11 +110,14 @@ def test_rows_that_were_asked_for_are_written() -> None:
         ),
     ],
 )
+@pytest.mark.parametrize("may_repeat", [False, True], ids=["one answer", "parts"])
 def test_rows_that_were_not_asked_for_are_left_out_and_counted(
-    rows: list[Row], written: list[int], counts: dict[str, int], warning: str
+    rows: list[Row], written: list[int], counts: dict[str, int], warning: str, *, may_repeat: bool
 ) -> None:
     chosen = Filter()
-    assert chosen.read(rows) == (written, counts)
+    answer = answer_of(rows)
+    answer.may_repeat = may_repeat
+    assert chosen.read(answer) == (written, counts)
     text = (
         "Site, window 2024-01-08 to 2024-01-14: the answer holds records "
         f"{warning}, which are left out."
@@ -233,7 +236,8 @@ def test_record_that_cannot_be_used_is_one_sentence(rows: list[Any], problem: st
 def test_dates_in_another_unit_are_one_error_that_shows_them(
     settings: dict[str, Any], *, may_repeat: bool
 ) -> None:
-    answer = answer_of([{**row(1), "date": 1704700800}, {**row(2), "date": 1704787200}])
+    dates = (1704700800, 1704787200, 1704700801)
+    answer = answer_of([{**row(number), "date": date} for number, date in enumerate(dates)])
     answer.may_repeat = may_repeat
     with pytest.raises(FatalAPIError) as raised:
         Filter(**settings).read(answer)

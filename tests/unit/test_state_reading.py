@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_calltouch.config.files import InputError
 from tap_calltouch.config.state import read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEYS = {"requests": "date", "calls": "timestamp"}
 TIMESTAMP = "2024-01-20T21:00:00.000+00:00"
@@ -44,6 +48,7 @@ OURS: dict[str, dict[str, Any]] = {
     "offset": requests(mark("2024-01-21T00:00:00+03:00")),
     "a date": requests(mark("2024-01-21")),
     "long before Calltouch existed": requests(mark("1970-01-01T00:00:00.000+00:00")),
+    "as early as a start may be": requests(mark("1900-01-01T00:00:00+00:00")),
     "no value yet": requests(mark(None)),
     "the key is not named": requests({"replication_key_value": TIMESTAMP}),
     "a stream that has not begun": requests({}),
@@ -52,6 +57,15 @@ OURS: dict[str, dict[str, Any]] = {
     "progress markers": requests(mark(progress_markers={"Note": "x"})),
     "starting value": by_site(partition(starting_replication_value="2024-01-01")),
     "signpost": by_site(partition(replication_key_signpost=TIMESTAMP)),
+    **{
+        f"nothing but {name}": requests({name: value})
+        for name, value in {
+            "replication_key": "date",
+            "progress_markers": {},
+            "replication_key_signpost": TIMESTAMP,
+            "starting_replication_value": TIMESTAMP,
+        }.items()
+    },
     "no stream yet": {"bookmarks": {}},
     "both streams": {
         "bookmarks": {
@@ -180,11 +194,18 @@ def test_state_given_is_not_changed() -> None:
         pytest.param(requests(mark([TIMESTAMP])), "not a usable date-time", id="a list of dates"),
         pytest.param(requests(mark({"a": 1})), "not a usable date-time", id="an object"),
         pytest.param(requests(mark("")), "not a usable date-time", id="an empty text"),
+        pytest.param(
+            requests(mark("x" * 99)), f'"{"x" * 59} in `bookmarks.', id="a long text is cut"
+        ),
         pytest.param(requests(mark("0001-01-01T00:00:00+00:00")), "0001", id="the year 1"),
         pytest.param(requests(mark("0001-01-01T00:00:00+14:00")), "0001", id="before the year 1"),
         pytest.param(requests(mark("1899-12-31T00:00:00+00:00")), "1899", id="1899"),
         pytest.param(requests(mark("9999-12-31T23:59:59-14:00")), "9999", id="after it"),
-        pytest.param(by_site(mark()), "needs a `context` with a `siteId`", id="no context"),
+        pytest.param(
+            by_site(mark()),
+            "each partition of `bookmarks.requests` needs a `context` with a `siteId`",
+            id="no context",
+        ),
         pytest.param(by_site(5), "needs a `context`", id="a number"),
         pytest.param(by_site(None), "needs a `context`", id="null partition"),
         pytest.param(by_site({"context": 5}), "needs a `context`", id="a number as context"),
@@ -195,7 +216,11 @@ def test_state_given_is_not_changed() -> None:
         pytest.param(by_site(partition(-1)), "needs a `context`", id="a negative site"),
         pytest.param(by_site(partition("1" * 5000)), "needs a `context`", id="a huge site"),
         pytest.param(by_site(partition(site=True)), "needs a `context`", id="a boolean site"),
-        pytest.param(by_site(partition(value="soon")), '"soon"', id="a site without a date"),
+        pytest.param(
+            by_site(partition(value="soon")),
+            '"soon" in `bookmarks.requests`',
+            id="a site without a date",
+        ),
         pytest.param(
             by_site({"context": {"siteId": 101}, "date": TIMESTAMP}),
             "has no `repl",
@@ -247,12 +272,31 @@ def test_a_site_that_has_not_begun_is_earlier_than_any_bookmark() -> None:
     assert "replication_key_value" not in found
 
 
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the machine have a zone of its own."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
+def test_bookmark_without_an_offset_is_in_utc_on_any_machine() -> None:
+    state, _ = read(by_site(partition(value="2024-01-20T23:00:00"), partition()))
+    (found,) = state["bookmarks"]["requests"]["partitions"]
+    assert found["replication_key_value"] == TIMESTAMP
+
+
 def test_bookmark_from_the_near_future_is_taken_since_a_clock_may_have_been_wrong() -> None:
-    state = requests(mark((datetime.now(timezone.utc) + timedelta(days=30)).isoformat()))
+    ahead = timedelta(days=366, minutes=-1)
+    state = requests(mark((datetime.now(timezone.utc) + ahead).isoformat()))
     assert read(state) == (state, [])
 
 
 def test_bookmark_from_the_far_future_is_refused() -> None:
-    state = requests(mark((datetime.now(timezone.utc) + timedelta(days=800)).isoformat()))
+    ahead = timedelta(days=366, minutes=1)
+    state = requests(mark((datetime.now(timezone.utc) + ahead).isoformat()))
     with pytest.raises(InputError, match=r"lies ahead of this machine's clock.*Set the clock"):
         read(state)
