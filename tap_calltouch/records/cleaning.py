@@ -74,7 +74,9 @@ class Cleaner:
         if value is None:
             return None
         if shape.deselected:
-            value = _without(value, shape.deselected)
+            nested = read_nested(value)  # a text may hold what is deselected, too
+            if isinstance(nested, (dict, list)):
+                value = _without(nested, shape.deselected)
         try:
             if _is_nested(value, shape):
                 return self._fit_nested(value, shape, path)
@@ -124,7 +126,7 @@ class Cleaner:
 
     def _read_nested(self, value: Any, shape: Shape, path: str) -> Any:
         """Read what stands for an object or an array: JSON text, nothing, or one of its values."""
-        nested = _without(read_nested(value), shape.deselected)
+        nested = read_nested(value)
         if _is_nested(nested, shape):
             return self._fit_nested(nested, shape, path)
         if nested in (None, {}, []):
@@ -132,8 +134,6 @@ class Cleaner:
         if shape.kind == "object":
             raise ValueError
         inner, path = shape.items or ANY, f"{path}[]"
-        if shape.deselected:
-            value = nested  # its text holds what is deselected, too
         fit = self._fit_nested if _is_nested(value, inner) else self._fit
         item = fit(value, inner, path)
         return None if item is None else [item]

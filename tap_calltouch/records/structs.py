@@ -83,7 +83,7 @@ class Shape:
         """
         return (
             not self.is_open
-            and not (self.deselected and self.kind in {"any", "object"})
+            and not (self.deselected and self.kind != "array")
             and not (self.items and (self.fields or self.kind == "any"))
             and not any(char in {'"', "\\"} or char < " " for name in self.fields for char in name)
             and all(inner.is_typed for inner in self.fields.values())

@@ -24,7 +24,7 @@ from tap_calltouch.records import decoding
 from tap_calltouch.records.cleaning import Cleaner, UnusableRecordError
 from tap_calltouch.records.decoding import KeyColumns, RecordDecoder
 from tap_calltouch.records.drift import Drift
-from tap_calltouch.records.structs import ANY, Shape, shape_of, struct_type
+from tap_calltouch.records.structs import ANY, Kind, Shape, shape_of, struct_type
 from tests.support.blocks import arrays_of
 from tests.support.repetitions import times
 
@@ -160,6 +160,23 @@ def test_what_is_deselected_of_a_free_form_object_is_left_out(
     value = {"a": 1, "b": {"a": 2, "c": 3}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
     cleaned = Cleaner("ms").clean(json.dumps(value) if as_text else value, shape, "attrs")
     assert cleaned == {"b": {"a": 2}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
+
+
+@pytest.mark.parametrize("kind", ["string", "any"])
+@pytest.mark.parametrize("value", ['{"a": 1, "b": 2}', json.dumps('{"a": 1, "b": 2}')])
+def test_what_is_deselected_of_an_object_is_not_in_its_text(kind: Kind, value: str) -> None:
+    field = Shape(kind, deselected=frozenset({("a",)}))
+    shape = Shape("object", {**shape_of(SCHEMA, SCHEMA).fields, "subject": field})
+    decoder = RecordDecoder(shape, COLUMNS["requests"], "ms", Drift(), SITE)
+    ((_, record),) = decoder.records([f'[{{{KEYS}, "subject": {value}}}]'.encode()])
+    found = record["subject"]
+    assert (json.loads(found) if kind == "string" else found) == {"b": 2}
+
+
+@pytest.mark.parametrize("text", ["", "null", "a", "5"])
+def test_other_texts_stay_where_something_is_deselected(text: str) -> None:
+    shape = Shape("string", deselected=frozenset({("a",)}))
+    assert Cleaner("ms").clean(text, shape, "attrs") == text
 
 
 @pytest.mark.parametrize("as_text", [False, True])
