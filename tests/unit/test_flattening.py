@@ -149,6 +149,17 @@ def test_a_cleaned_record_is_flattened_like_those_beside_it() -> None:
     assert (flat[1]["session__city"], flat[1]["manager"]) == ('["Москва"]', "5")
 
 
+@pytest.mark.parametrize("value", [["й"], {"a": "й"}, "й", 5, None])
+def test_a_value_of_any_type_is_flattened_as_the_sdk_does(value: object) -> None:
+    anything = {"type": ["string", "integer", "array", "object", "null"]}
+    schema: Json = {"type": "object", "properties": {"a": anything, "b": TEXT, "c": TEXT}}
+    stream_map = sdk_map(schema, 2)
+    shape = shape_of(schema, {})
+    record = struct(shape, {"a": value, "b": "x", "c": "y"})
+    flat = Flattener(shape, stream_map)(record)
+    assert comparable(flat) == comparable(as_the_sdk_has_it(stream_map, record))
+
+
 # Where the SDK must do it.
 
 

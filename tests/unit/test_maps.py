@@ -87,8 +87,6 @@ def test_maps_give_what_the_sdk_gives(maps: Json) -> None:
         found = mapped(maps, RECORDS, **options)
         assert found, options
         assert found == mapped_by_the_sdk(maps, RECORDS, **options), options
-        dicts = [builtins(record) for record in RECORDS]
-        assert found == mapped(maps, dicts, **options), options
 
 
 @pytest.mark.parametrize("record", ["_", "record"])
