@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "tap_calltouch"
 NOTES = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
 RESULTS = ("killed", "hung", "survived", "equivalent")
-WORKERS = 2
+WORKERS = 4  # many tests wait more than they compute
 TEST_SECONDS = 120  # a test that takes longer hangs
 ALL_SECONDS = 3600
 
