@@ -220,14 +220,6 @@ def test_headers_have_one_time_out_together_and_the_body_has_its_own(
     assert response.read() == b""
 
 
-def test_headers_must_be_there_in_time_however_long_they_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    wire = Wire((0, b"HTTP/1.1 200 OK\r\nX: "), *[(2, b"x" * 8000)] * 7)
-    with pytest.raises(TimeoutError):
-        response_of(wire, monkeypatch)
-
-
 @pytest.mark.parametrize(
     ("sizes", "is_too_slow"),
     [

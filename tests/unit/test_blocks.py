@@ -190,9 +190,6 @@ def test_what_follows_an_empty_array_and_many_blanks_is_an_error() -> None:
             id="behind a control character",
         ),
         pytest.param(
-            '[1,2,07,"and something long"]', Break(3, 5, is_end=False), id="without blanks"
-        ),
-        pytest.param(
             '[{}\t,\r\n{}, 07, "and something long"]',
             Break(3, 11, is_end=False),
             id="with any blanks",
