@@ -1161,15 +1161,16 @@ def test_full_disk_is_named_with_the_window_that_the_api_caps(
     api.fail(FatalAPIError, "^Site, window 2024-01-08 to 2024-01-14: the temporary folder cannot")
 
 
-def test_readings_are_closed_if_they_cannot_be_joined(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("largest", [0, 3], ids=["pages", "readings"])
+def test_what_was_read_is_closed_if_it_cannot_be_joined(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
-    """The third reading is the first to take up another one."""
+    """The third reading is the first to take up another one, which is larger than a page."""
     api = connect(never_resting())
     append = Answer.append
 
     def fail(answer: Answer, other: Answer) -> None:
-        if other.count > 3:
+        if other.count > largest:
             other.close()
             message = "the temporary folder is full."
             raise FatalAPIError(message)
