@@ -15,6 +15,7 @@ import pytest
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_calltouch.api import answers
 from tap_calltouch.api.answers import (
     Answer,
     Expected,
@@ -454,6 +455,13 @@ def test_array_comes_in_blocks() -> None:
         block.items for block in answer.blocks
     ]
     assert items_of(answer) == items
+
+
+@pytest.mark.parametrize("id_name", ["", "requestId"])
+def test_what_is_json_is_not_decoded_slowly(monkeypatch: pytest.MonkeyPatch, id_name: str) -> None:
+    monkeypatch.setattr(answers, "decode_leniently", None)
+    body = Body('[{"requestId": 1}, {"requestId": 2, "x": [1.5, "Ж"]}]')
+    assert read_answer(response(200), body, TOKEN, "array", id_name).count == 2
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,14 @@ def test_state_of_ours_is_taken_as_it_is(state: dict[str, Any]) -> None:
             ],
             id="both",
         ),
+        pytest.param(
+            lambda state: {"type": "STATE", "value": {"singer_state": state}},
+            [
+                "Using the state inside a STATE message.",
+                "Using the state inside `singer_state`, as Meltano keeps it.",
+            ],
+            id="the other way round",
+        ),
     ],
 )
 def test_wrapped_state_is_unwrapped_with_a_line(wrap: Any, warnings: list[str]) -> None:
