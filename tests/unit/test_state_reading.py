@@ -290,6 +290,7 @@ def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="zones of POSIX")
 @pytest.mark.usefixtures("_in_tokyo")
 def test_bookmark_without_an_offset_is_in_utc_on_any_machine() -> None:
     state, _ = read(by_site(partition(value="2024-01-20T23:00:00"), partition()))
