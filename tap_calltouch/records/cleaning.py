@@ -73,18 +73,19 @@ class Cleaner:
         """
         if value is None:
             return None
+        given = value
         if shape.deselected:
             nested = read_nested(value)  # a text may hold what is deselected, too
-            if isinstance(nested, (dict, list)):
+            if isinstance(nested, dict):
                 value = _without(nested, shape.deselected)
         try:
-            if _is_nested(value, shape):
+            if _is_nested(given, shape):
                 return self._fit_nested(value, shape, path)
             cleaned = self._fit(value, shape, path)
         except (KeyError, OverflowError, RecursionError, ValueError):
             self._changes["removed", path] += 1
             return None
-        if not _is_same(value, cleaned, shape):
+        if type(value) is not type(given) or not _is_same(value, cleaned, shape):
             is_damaged = shape.kind in _CONVERSIONS and _is_unstorable(value)
             self._changes["replaced" if is_damaged else "converted", path] += 1
         return cleaned

@@ -158,8 +158,10 @@ def test_what_is_deselected_of_a_free_form_object_is_left_out(
 ) -> None:
     shape = replace(shape, deselected=frozenset({("a",), ("b", "c")}))
     value = {"a": 1, "b": {"a": 2, "c": 3}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
-    cleaned = Cleaner("ms").clean(json.dumps(value) if as_text else value, shape, "attrs")
+    cleaner = Cleaner("ms")
+    cleaned = cleaner.clean(json.dumps(value) if as_text else value, shape, "attrs")
     assert cleaned == {"b": {"a": 2}, "c": {"a": 4, "c": 5}, "d": [{"a": 6}]}
+    assert cleaner.take_changes() == ({("converted", "attrs"): 1} if as_text else {})
 
 
 @pytest.mark.parametrize("kind", ["string", "any"])
@@ -173,7 +175,7 @@ def test_what_is_deselected_of_an_object_is_not_in_its_text(kind: Kind, value: s
     assert (json.loads(found) if kind == "string" else found) == {"b": 2}
 
 
-@pytest.mark.parametrize("text", ["", "null", "a", "5"])
+@pytest.mark.parametrize("text", ["", "null", "a", "5", '[{"a":1}]'])
 def test_other_texts_stay_where_something_is_deselected(text: str) -> None:
     shape = Shape("string", deselected=frozenset({("a",)}))
     assert Cleaner("ms").clean(text, shape, "attrs") == text
