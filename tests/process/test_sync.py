@@ -531,13 +531,19 @@ def test_request_by_number_that_cannot_be_used_is_one_sentence(
 # Replication methods, selection and maps.
 
 
+def full_table_catalog(stream: Stream) -> dict[str, Any]:
+    """Return a catalog that asks for all records each time."""
+    catalog = stream.catalog
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    return catalog
+
+
 @each_stream
 def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
     stream: Stream, tmp_path: Path
 ) -> None:
-    catalog = stream.catalog
-    for entry in catalog["streams"]:
-        entry["replication_method"] = "FULL_TABLE"
+    catalog = full_table_catalog(stream)
     with stream.sandbox() as sandbox:
         config = config_for(sandbox, site_ids=[101])
         first = run_tap(config, tmp_path, catalog=catalog)
@@ -549,9 +555,7 @@ def test_full_table_starts_at_the_start_and_keeps_no_bookmark(
 
 @each_stream
 def test_full_table_that_fails_writes_what_came_before(stream: Stream, tmp_path: Path) -> None:
-    catalog = stream.catalog
-    for entry in catalog["streams"]:
-        entry["replication_method"] = "FULL_TABLE"
+    catalog = full_table_catalog(stream)
     with stream.sandbox() as sandbox:
         is_later = lambda call: stream.days(call)[0].day > 1  # noqa: E731
         sandbox.faults.append(Fault("status", status=403, when=is_later))
@@ -563,9 +567,7 @@ def test_full_table_that_fails_writes_what_came_before(stream: Stream, tmp_path:
 
 @each_stream
 def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_path: Path) -> None:
-    catalog = stream.catalog
-    for entry in catalog["streams"]:
-        entry["replication_method"] = "FULL_TABLE"
+    catalog = full_table_catalog(stream)
     with stream.sandbox() as sandbox:
         config = config_for(sandbox, site_ids=[101], emit_activate_version_messages=True)
         run = run_tap(config, tmp_path, catalog=catalog)
@@ -580,9 +582,7 @@ def test_full_table_tells_the_target_which_version_counts(stream: Stream, tmp_pa
 def test_the_text_false_tells_the_target_no_version(
     tmp_path: Path, *, in_environment: bool
 ) -> None:
-    catalog = REQUESTS.catalog
-    for entry in catalog["streams"]:
-        entry["replication_method"] = "FULL_TABLE"
+    catalog = full_table_catalog(REQUESTS)
     name = "emit_activate_version_messages"
     with REQUESTS.sandbox() as sandbox:
         run = run_tap(
