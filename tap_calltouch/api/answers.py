@@ -96,13 +96,13 @@ class Answer:
 
     def arrays(self) -> Iterator[bytes]:
         """Yield the records as JSON arrays, a block at a time."""
+        position: int | None = None
         for block in self.blocks:
-            yield b"[%b]" % self.items(block)
-
-    def items(self, block: Block) -> bytes:
-        """Return the items of a block, as they stand in the body."""
-        self.body.seek(block.start)
-        return self.body.read(block.end - block.start)
+            if block.start != position:  # to seek would drop what is read ahead
+                self.body.seek(block.start)
+            position = block.end
+            text = memoryview(self.body.read(block.end - block.start))
+            yield b"".join((b"[", text[1:], b"]"))
 
     def keys(self, names: Sequence[str]) -> set[tuple[bytes, ...]]:
         """Return the values of some columns of the records, as they stand in the answer."""
@@ -113,11 +113,10 @@ class Answer:
         """Add another answer's records, and close it."""
         with closing(other):
             position = self.body.seek(0, 2)
-            for block in other.blocks:
-                items = other.items(block)
-                write_body(self.body, items)
-                self.blocks.append(Block(position, position + len(items), block.items))
-                position += len(items)
+            for block, array in zip(other.blocks, other.arrays(), strict=True):
+                write_body(self.body, array)
+                self.blocks.append(Block(position, position + len(array) - 1, block.items))
+                position += len(array)
         self.ids += other.ids
         self.received = min(self.received, other.received)
         self.may_repeat = True

@@ -30,8 +30,8 @@ class Block(NamedTuple):
     """Items of an array that follow one another in a body.
 
     Attributes:
-        start: Position of the first item.
-        end: Position behind the last one.
+        start: Position of the bracket or comma before the first item.
+        end: Position behind the last item; where the next block starts.
         items: How many there are, at least one.
     """
 
@@ -74,20 +74,20 @@ def find_blocks(
     Raises:
         BrokenAnswerError: If the body is not one whole JSON array.
     """
-    position = body.tell() + 1
+    position = body.tell()
     total = 0
     block = body.read(block_size)
     # Records begin alike. Where this one's beginning stands again is a likely border.
     first_key = re.match(rb'\[\s*(\{\s*"[^"]*")', block)
     beginnings = [first_key.group(1), b"{"] if first_key else []
     while more := body.read(max(block_size, len(block) - block_size)):
-        for comma, border in _likely_borders(block, beginnings):
+        for comma in _likely_borders(block, beginnings):
             number = count(b"".join((memoryview(block)[:comma], b"]")))
             if number is not None:
-                yield Block(position, position + comma - 1, number)
+                yield Block(position, position + comma, number)
                 total += number
-                position += border - 1
-                block = b"[" + block[border:]
+                position += comma
+                block = b"[" + block[comma + 1 :]
                 break
         else:
             place = find_break(block)
@@ -101,7 +101,7 @@ def find_blocks(
         msg = f"the answer is cut short or is not valid JSON{where}"
         raise BrokenAnswerError(msg)
     if number:
-        yield Block(position, position + block.rindex(b"]") - 1, number)
+        yield Block(position, position + block.rindex(b"]"), number)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Break:
 
     Attributes:
         item: Number of the item, from 1.
-        byte: Position in the text behind the opening bracket.
+        byte: Position in the text.
         is_end: Whether more text might follow there.
     """
 
@@ -141,7 +141,7 @@ def find_break(block: bytes) -> Break | None:
         is_cut = False
         if text[position : position + 1] == "]":
             return None
-    byte = len(text[1:position].encode(errors="surrogateescape"))
+    byte = len(text[:position].encode(errors="surrogateescape"))
     return Break(item, byte, is_cut or position >= len(text) - _LONGEST_LITERAL)
 
 
@@ -152,12 +152,12 @@ def _skip(text: str, position: int) -> int:
     return position
 
 
-def _likely_borders(block: bytes, beginnings: list[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield, from the end, each comma that stands before a beginning, and where that is."""
+def _likely_borders(block: bytes, beginnings: list[bytes]) -> Iterator[int]:
+    """Yield, from the end, where a comma stands before a beginning."""
     for beginning in beginnings:
         border = block.rfind(beginning)
         while border > 0:
             comma = block.rfind(b",", 0, border)
             if comma >= 0 and not block[comma + 1 : border].strip():
-                yield comma, border
+                yield comma
             border = block.rfind(beginning, 0, border)

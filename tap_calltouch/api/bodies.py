@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPOOL_SIZE = 4 << 20
+# Read from a file at a time. Each read lets other threads run, and to take turns costs time.
+READ_SIZE = 1 << 17
 _BOM = b"\xef\xbb\xbf"
 _PEEK_SIZE = 1 << 16
 
 
 def spool() -> IO[bytes]:
     """Return a new body, which goes from memory into an unnamed file when it gets large."""
-    return tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
+    return tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE, buffering=READ_SIZE)
 
 
 def write_body(body: IO[bytes], chunk: bytes) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime, timezone
 
-from tap_calltouch.api.blocks import find_blocks
+from tap_calltouch.api.answers import Answer
+from tap_calltouch.api.blocks import Blocks, find_blocks
 from tap_calltouch.lenient import decode_leniently
 
 
@@ -18,5 +20,6 @@ def count_items(array: bytes) -> int | None:
 
 def arrays_of(body: bytes, size: int) -> list[bytes]:
     """Return a JSON array as arrays of at least one item, each of about so many bytes."""
-    blocks = find_blocks(io.BytesIO(body), count_items, size)
-    return [b"[%b]" % body[block.start : block.end] for block in blocks]
+    file = io.BytesIO(body)
+    blocks = Blocks(find_blocks(file, count_items, size))
+    return [*Answer(file, blocks, datetime.now(timezone.utc)).arrays()]

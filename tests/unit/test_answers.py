@@ -105,7 +105,7 @@ def test_array_is_left_in_its_body() -> None:
     body = Body("  [1] ")
     answer = read_answer(response(200), body, TOKEN, "array")
     assert answer.body is body
-    assert (body.getvalue(), [*answer.blocks]) == (b"  [1] ", [Block(3, 4, 1)])
+    assert (body.getvalue(), [*answer.blocks]) == (b"  [1] ", [Block(2, 4, 1)])
 
 
 @pytest.mark.parametrize(

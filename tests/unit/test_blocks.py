@@ -98,7 +98,7 @@ def test_array_is_found_from_where_its_body_stands() -> None:
     body = io.BytesIO(b'\xef\xbb\xbf\n[{"a": 1}, {"a": 2}]')
     body.seek(4)
     (block,) = find_blocks(body, count_items)
-    assert body.getvalue()[block.start : block.end] == b'{"a": 1}, {"a": 2}'
+    assert body.getvalue()[block.start : block.end] == b'[{"a": 1}, {"a": 2}'
 
 
 @pytest.mark.parametrize(
@@ -177,28 +177,28 @@ def test_what_follows_an_empty_array_and_many_blanks_is_an_error() -> None:
         pytest.param("[1, {}]", None, id="whole array"),
         pytest.param("[1]  x", None, id="something behind"),
         pytest.param("[" * 100_000, None, id="too deep"),
-        pytest.param("[{}, {}, 0790512345, {}, 'a text']", Break(3, 9, is_end=False), id="zero"),
+        pytest.param("[{}, {}, 0790512345, {}, 'a text']", Break(3, 10, is_end=False), id="zero"),
         pytest.param(
-            '[{}, {"phone": +79990001122, "text": "long"}]', Break(2, 14, is_end=False), id="plus"
+            '[{}, {"phone": +79990001122, "text": "long"}]', Break(2, 15, is_end=False), id="plus"
         ),
         pytest.param(
-            '[{"имя": "Ёж"} {"long": "another"}]', Break(1, 19, is_end=False), id="no comma"
+            '[{"имя": "Ёж"} {"long": "another"}]', Break(1, 20, is_end=False), id="no comma"
         ),
         pytest.param(
             '["a\x01b", 07, "and something long"]',
-            Break(2, 8, is_end=False),
+            Break(2, 9, is_end=False),
             id="behind a control character",
         ),
         pytest.param(
             '[{}\t,\r\n{}, 07, "and something long"]',
-            Break(3, 11, is_end=False),
+            Break(3, 12, is_end=False),
             id="with any blanks",
         ),
-        pytest.param('[{}, {"a": "cut', Break(2, 10, is_end=True), id="cut in a text"),
-        pytest.param("[{}, 12", Break(2, 6, is_end=True), id="cut in a number"),
-        pytest.param("[{}, tr", Break(2, 4, is_end=True), id="cut in a word"),
-        pytest.param("[{},", Break(2, 3, is_end=True), id="cut behind a comma"),
-        pytest.param('[{}, {"a"', Break(2, 8, is_end=True), id="cut behind a key"),
+        pytest.param('[{}, {"a": "cut', Break(2, 11, is_end=True), id="cut in a text"),
+        pytest.param("[{}, 12", Break(2, 7, is_end=True), id="cut in a number"),
+        pytest.param("[{}, tr", Break(2, 5, is_end=True), id="cut in a word"),
+        pytest.param("[{},", Break(2, 4, is_end=True), id="cut behind a comma"),
+        pytest.param('[{}, {"a"', Break(2, 9, is_end=True), id="cut behind a key"),
     ],
 )
 def test_break_of_an_array_is_found(text: str, expected: Break | None) -> None:
@@ -206,7 +206,7 @@ def test_break_of_an_array_is_found(text: str, expected: Break | None) -> None:
 
 
 def test_break_counts_bytes_that_are_no_utf_8_as_they_are() -> None:
-    assert find_break(b'["\xff\xd0\x96"; "and something long"]') == Break(1, 5, is_end=False)
+    assert find_break(b'["\xff\xd0\x96"; "and something long"]') == Break(1, 6, is_end=False)
 
 
 def test_break_is_counted_from_the_beginning_of_the_body() -> None:

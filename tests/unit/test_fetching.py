@@ -120,7 +120,7 @@ class HeavyClient:
             )
         self.calls.append((window, True))
         array = json.dumps([[window.start.isoformat(), window.end.isoformat()]]).encode()
-        blocks = Blocks([Block(1, len(array) - 1, 1)])
+        blocks = Blocks([Block(0, len(array) - 1, 1)])
         self.answers.append(Answer(io.BytesIO(array), blocks, RECEIVED))
         return self.answers[-1]
 

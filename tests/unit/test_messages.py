@@ -22,7 +22,15 @@ from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
 
 from tap_calltouch.output import messages
-from tap_calltouch.output.messages import FINAL_WRITE_SECONDS, BlockWriter, OutputError
+from tap_calltouch.output.messages import (
+    FINAL_WRITE_SECONDS,
+    PIPE_SIZE,
+    BlockWriter,
+    OutputError,
+)
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,6 +222,24 @@ def test_no_write_to_a_pipe_waits_for_its_reader(
     monkeypatch.setattr(os, "write", note)
     BlockWriter().write_message(state(1, "x" * 10_000))
     assert max(sizes) == (0 if can_reopen and sys.platform == "linux" else select.PIPE_BUF)
+    assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can do that")
+@pytest.mark.parametrize("is_allowed", [True, False], ids=["allowed", "too many pipes"])
+def test_a_pipe_is_enlarged_if_that_is_allowed(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, *, is_allowed: bool
+) -> None:
+    def fail(*_: object) -> int:
+        raise PermissionError
+
+    usual = fcntl.fcntl(pipe.writer, fcntl.F_GETPIPE_SZ)
+    with monkeypatch.context() as patch:
+        if not is_allowed:
+            patch.setattr(fcntl, "fcntl", fail)
+        BlockWriter().write_message(state(1))
+    size = fcntl.fcntl(pipe.writer, fcntl.F_GETPIPE_SZ)
+    assert size == (1 << 20 if is_allowed else usual)
     assert names(pipe.waiting().splitlines(keepends=True)) == ["state 1"]
 
 
@@ -506,13 +532,13 @@ def test_termination_while_a_state_is_written_does_not_take_it_back(pipe: Pipe) 
     writer.write_message(state(1))
     reading = pipe.read_to_the_end(after_signal=True)
     with signalled(writer, pipe), pytest.raises(SystemExit):
-        writer.write_message(state(2, "x" * 200_000))
+        writer.write_message(state(2, "x" * 2 * PIPE_SIZE))
     assert names(pipe.lines(reading))[-1] == "state 2"
 
 
 def test_a_second_signal_does_not_cut_the_last_words(pipe: Pipe) -> None:
     writer = BlockWriter()
-    writer.write_message(state(1, "x" * 40_000))
+    writer.write_message(state(1, "x" * (PIPE_SIZE * 2 // 3)))
     reading = pipe.read_to_the_end(after_signal=True)
 
     def handle(*_: object) -> None:
