@@ -207,7 +207,8 @@ def _to_string(value: Any) -> str:
         raise ValueError
     if isinstance(value, (dict, list)):
         return json.dumps(_to_anything(value), ensure_ascii=False)
-    return json.dumps(value)
+    # Much faster than `json.dumps`, and what stands for a text is a number more often than not.
+    return str(value) if type(value) is int else json.dumps(value)
 
 
 def _to_integer(value: Any) -> int:
