@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from contextlib import suppress
 from itertools import count
 from time import sleep
@@ -60,9 +61,14 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> list[IO[bytes]]:
 
 
 def all_closed(bodies: list[IO[bytes]], sandbox: Sandbox) -> bool:
-    """Return whether the answers to all calls are closed; those under way are when they come."""
+    """Return whether the answers to all calls are closed; those under way are when they come.
+
+    What is to be called yet is waited for too, so that no thread meets a sandbox that is gone.
+    """
     for _ in range(500):
-        if all(body.closed for body in bodies) and len(bodies) == len(sandbox.calls):
+        is_fetching = any("(fetch)" in thread.name for thread in threading.enumerate())
+        is_closed = all(body.closed for body in bodies) and len(bodies) == len(sandbox.calls)
+        if is_closed and not is_fetching:
             return True
         sleep(0.01)
     return False
